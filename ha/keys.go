@@ -1,0 +1,161 @@
+package ha
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// KeyLeader is the key that the leader holds; its create revision is the term.
+const KeyLeader = "leader"
+
+// Key prefixes, relative to the cluster's own prefix in the store.
+const (
+	PrefixLease       = "lease/"
+	PrefixReport      = "report/"
+	PrefixNode        = "node/"
+	PrefixGuest       = "guest/"
+	PrefixGuestReport = "guestreport/"
+	PrefixFence       = "fence/"
+	PrefixRequest     = "request/"
+	PrefixEvent       = "event/"
+)
+
+// KeyLease is the key of a node's lease record.
+func KeyLease(n NodeName) string { return PrefixLease + string(n) }
+
+// KeyReport is the key of a node's report.
+func KeyReport(n NodeName) string { return PrefixReport + string(n) }
+
+// KeyNode is the key of the leader's record of a node.
+func KeyNode(n NodeName) string { return PrefixNode + string(n) }
+
+// KeyGuest is the key of a guest's record.
+func KeyGuest(id VMID) string { return PrefixGuest + strconv.Itoa(int(id)) }
+
+// KeyGuestReport is the key of a node's report about one guest.
+func KeyGuestReport(n NodeName, id VMID) string {
+	return PrefixGuestReport + string(n) + "/" + strconv.Itoa(int(id))
+}
+
+// KeyFence is the key of a node's fence record.
+func KeyFence(n NodeName) string { return PrefixFence + string(n) }
+
+// KeyRequest is the key of an operator's request.
+func KeyRequest(id string) string { return PrefixRequest + id }
+
+// KV is one stored key as the store port hands it over; keys are relative to the cluster's prefix.
+type KV struct {
+	Key       string
+	Value     []byte
+	CreateRev int64
+	ModRev    int64
+	Lease     LeaseID
+}
+
+// Versioned is a record with the store revision that it was last changed at; 0 means it does not exist.
+type Versioned[T any] struct {
+	Rec T
+	Rev int64
+}
+
+// Snapshot is everything in the store at one revision.
+type Snapshot struct {
+	Revision     int64
+	Leader       *LeaderRecord
+	Term         Term // create revision of the leader key, 0 without a leader
+	Leases       map[NodeName]Versioned[LeaseRecord]
+	Reports      map[NodeName]Versioned[NodeReport]
+	Nodes        map[NodeName]Versioned[NodeRecord]
+	Guests       map[VMID]Versioned[GuestRecord]
+	GuestReports map[NodeName]map[VMID]Versioned[GuestReport]
+	Fences       map[NodeName]Versioned[FenceRecord]
+	Requests     map[string]Versioned[Request]
+	Events       []string // keys only, ascending
+	NewerSchema  string   // key of a record of a newer schema: do not lead
+}
+
+// DecodeSnapshot builds a snapshot from raw keys. Keys that it cannot decode are left out and returned as errors naming
+// the key; unknown prefixes are ignored (a newer daemon's).
+func DecodeSnapshot(rev int64, kvs []KV) (Snapshot, []error) {
+	s := Snapshot{
+		Revision: rev,
+		Leases:   map[NodeName]Versioned[LeaseRecord]{}, Reports: map[NodeName]Versioned[NodeReport]{},
+		Nodes: map[NodeName]Versioned[NodeRecord]{}, Guests: map[VMID]Versioned[GuestRecord]{},
+		GuestReports: map[NodeName]map[VMID]Versioned[GuestReport]{}, Fences: map[NodeName]Versioned[FenceRecord]{},
+		Requests: map[string]Versioned[Request]{},
+	}
+	var errs []error
+	for _, kv := range kvs {
+		if err := s.put(kv); err != nil {
+			errs = append(errs, fmt.Errorf("store key %s: %w", kv.Key, err))
+		}
+	}
+	return s, errs
+}
+
+func (s *Snapshot) put(kv KV) error {
+	prefix, rest, _ := strings.Cut(kv.Key, "/")
+	switch prefix + "/" {
+	case KeyLeader + "/":
+		s.Leader, s.Term = &LeaderRecord{}, Term(kv.CreateRev)
+		return json.Unmarshal(kv.Value, s.Leader)
+	case PrefixLease:
+		return decode(s.Leases, NodeName(rest), kv)
+	case PrefixReport:
+		return s.checked(kv, decode(s.Reports, NodeName(rest), kv), s.Reports[NodeName(rest)].Rec.Schema)
+	case PrefixNode:
+		return s.checked(kv, decode(s.Nodes, NodeName(rest), kv), s.Nodes[NodeName(rest)].Rec.Schema)
+	case PrefixFence:
+		return s.checked(kv, decode(s.Fences, NodeName(rest), kv), s.Fences[NodeName(rest)].Rec.Schema)
+	case PrefixRequest:
+		return decode(s.Requests, rest, kv)
+	case PrefixEvent:
+		s.Events = append(s.Events, kv.Key)
+		return nil
+	case PrefixGuest:
+		id, err := strconv.Atoi(rest)
+		if err != nil {
+			return err
+		}
+		return s.checked(kv, decode(s.Guests, VMID(id), kv), s.Guests[VMID(id)].Rec.Schema)
+	case PrefixGuestReport:
+		node, num, _ := strings.Cut(rest, "/")
+		id, err := strconv.Atoi(num)
+		if err != nil {
+			return err
+		}
+		if s.GuestReports[NodeName(node)] == nil {
+			s.GuestReports[NodeName(node)] = map[VMID]Versioned[GuestReport]{}
+		}
+		return decode(s.GuestReports[NodeName(node)], VMID(id), kv)
+	}
+	return nil
+}
+
+// checked notes a record that a newer daemon wrote.
+func (s *Snapshot) checked(kv KV, err error, schema int) error {
+	if schema > Schema && s.NewerSchema == "" {
+		s.NewerSchema = kv.Key
+	}
+	return err
+}
+
+func decode[K comparable, T any](m map[K]Versioned[T], k K, kv KV) error {
+	v := Versioned[T]{Rev: kv.ModRev}
+	if err := json.Unmarshal(kv.Value, &v.Rec); err != nil {
+		return err
+	}
+	m[k] = v
+	return nil
+}
+
+// Encode is how records are stored: JSON, keys in field order, so that equal records are equal bytes.
+func Encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // records hold only plain data: this cannot happen unless a type is changed wrongly
+		panic(fmt.Sprintf("record %T cannot be encoded: %v", v, err))
+	}
+	return b
+}

@@ -1,0 +1,88 @@
+package ha
+
+import (
+	"errors"
+	"time"
+)
+
+// Txn is one atomic write to the store: it happens only if every guard holds. A leader's transaction names
+// its term; the store adapter adds the comparison "the leader key's create revision is Term" (R4).
+type Txn struct {
+	Term   Term     // 0: no term guard (an agent's own keys)
+	Guards []Guard  // revisions that must be unchanged
+	Puts   []Put    // written in order
+	Dels   []string // keys to remove
+}
+
+// Guard demands that a key's modification revision is Rev; 0 demands that the key does not exist.
+type Guard struct {
+	Key string
+	Rev int64
+}
+
+// Put writes a key; Lease binds it to a lease when not 0.
+type Put struct {
+	Key   string
+	Value []byte
+	Lease LeaseID
+}
+
+// Errors of the store port.
+var (
+	// ErrConflict: a guard or the term did not hold; nothing was written. Observe again.
+	ErrConflict = errors.New("store: a record changed meanwhile")
+	// ErrAmbiguous: the answer was lost and reading back did not settle it. Observe again before acting.
+	ErrAmbiguous = errors.New("store: not known whether the write happened")
+	// ErrLeaseGone: the lease does not exist any more.
+	ErrLeaseGone = errors.New("store: lease expired or revoked")
+	// ErrUnavailable: no answer from the store in time (no quorum, network).
+	ErrUnavailable = errors.New("store: no answer")
+)
+
+// GossipView is what gossip says of one node now. It is a hint.
+type GossipView struct {
+	Known   bool // ever seen since this daemon started
+	Alive   bool
+	Leaving bool // announced an orderly stop
+}
+
+// CorosyncView is corosync's membership as the local .members has it.
+type CorosyncView struct {
+	Known   bool
+	Quorate bool
+	Online  []NodeName
+}
+
+// DeviceAction is what a fencing device is asked for. There is no cycle (R4).
+type DeviceAction string
+
+// Device actions.
+const (
+	DeviceRead DeviceAction = "read"
+	DeviceOff  DeviceAction = "off"
+	DeviceOn   DeviceAction = "on"
+)
+
+// DeviceCommand asks the executor for one action on one device.
+type DeviceCommand struct {
+	Device      string
+	Node        NodeName
+	Incarnation Incarnation // read before the command, so that the answer is about it or an older one
+	Action      DeviceAction
+	Term        Term
+	Deadline    Instant       // the executor is killed then; 0 for a read, which needs no leadership
+	Timeout     time.Duration // of the single request
+}
+
+// DeviceReading is the executor's answer to a command.
+type DeviceReading struct {
+	Device      string
+	Node        NodeName
+	Incarnation Incarnation
+	Action      DeviceAction
+	Asked       Instant // before the request was sent
+	Answered    Instant
+	Power       Power  // of a read; PowerUnknown otherwise
+	SystemUUID  string // of a read, where the device tells
+	Problem     string // empty: the device answered as it should
+}

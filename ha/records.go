@@ -1,0 +1,216 @@
+package ha
+
+import "time"
+
+// Schema is the version of the records below. A daemon refuses to lead over records of a newer one.
+const Schema = 1
+
+// LeaseRecord is a node's lease entry: bound to its etcd lease, gone when that ends. Key lease/NODE, owner: the agent.
+type LeaseRecord struct {
+	Node        NodeName    `json:"node"`
+	Incarnation Incarnation `json:"incarnation"`
+	Lease       LeaseID     `json:"lease"`
+}
+
+// LeaderRecord is who leads. Key leader, bound to the leader's node lease; its create revision is the term.
+type LeaderRecord struct {
+	Node        NodeName    `json:"node"`
+	Incarnation Incarnation `json:"incarnation"`
+	Lease       LeaseID     `json:"lease"`
+}
+
+// NodeReport is what an agent says of its own node. Key report/NODE, owner: that agent; written on change only.
+type NodeReport struct {
+	Schema         int             `json:"schema"`
+	Node           NodeName        `json:"node"`
+	Incarnation    Incarnation     `json:"incarnation"`
+	Lease          LeaseID         `json:"lease"`
+	Version        string          `json:"version"`
+	SystemUUID     string          `json:"system_uuid,omitempty"` // DMI product UUID; fencing devices must match it
+	Timing         Timing          `json:"timing"`
+	Armed          bool            `json:"armed"`                     // the guard holds an armed watchdog
+	WatchdogDriver string          `json:"watchdog_driver,omitempty"` // empty: no watchdog
+	Leaving        bool            `json:"leaving,omitempty"`         // stopped in order: silence is not death
+	Witness        bool            `json:"witness,omitempty"`
+	Memory         int64           `json:"memory"` // bytes of RAM
+	Quorate        bool            `json:"quorate"`
+	CorosyncOnline []NodeName      `json:"corosync_online"` // as its .members lists them
+	Storages       []StorageReport `json:"storages"`
+	Guests         []GuestSeen     `json:"guests"`             // configs under this node's directory, by VMID
+	Problems       []string        `json:"problems,omitempty"` // what its operator should know and do
+}
+
+// StorageReport is a storage as one node sees it.
+type StorageReport struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Shared bool   `json:"shared"`
+	Active bool   `json:"active"`
+}
+
+// GuestSeen is a guest whose config lies under the reporting node's directory.
+type GuestSeen struct {
+	ID        VMID      `json:"id"`
+	Kind      GuestKind `json:"kind"`
+	Name      string    `json:"name,omitempty"`
+	Protected bool      `json:"protected"`
+	Refused   string    `json:"refused,omitempty"` // why a selected guest is not protected (R7: Proxmox's HA manages it; template …)
+	Running   bool      `json:"running"`           // by status/current on this node
+	Memory    int64     `json:"memory"`            // bytes configured
+	Storages  []string  `json:"storages"`          // of its writable disks
+	Pinned    string    `json:"pinned,omitempty"`  // why it cannot run elsewhere (local disk, passthrough)
+	Lock      string    `json:"lock,omitempty"`
+	Onboot    bool      `json:"onboot"`
+	Priority  int       `json:"priority,omitempty"` // higher starts first
+}
+
+// Phase is how far an agent is with a guest's assignment.
+type Phase string
+
+// The phases of a GuestReport.
+const (
+	PhaseStarting  Phase = "starting"  // taking over or starting, in this generation
+	PhaseRunning   Phase = "running"   // status/current says so
+	PhaseStopping  Phase = "stopping"  // being stopped
+	PhaseMigrating Phase = "migrating" // its move runs
+	PhaseStopped   Phase = "stopped"   // stopped here on somebody's wish; still held (config, volumes may be mapped)
+	PhaseFailed    Phase = "failed"    // given up on here; Message has the PVE task's own words; also released
+	PhaseReleased  Phase = "released"  // no process, no worker, no mount, no mapping
+)
+
+// Gone says whether the phase asserts that nothing of the guest is left on the node.
+func (p Phase) Gone() bool { return p == PhaseReleased || p == PhaseFailed }
+
+// GuestReport is an agent's progress with one guest. Key guestreport/NODE/VMID, owner: that node's agent.
+type GuestReport struct {
+	Guest       VMID        `json:"guest"`
+	Node        NodeName    `json:"node"`
+	Incarnation Incarnation `json:"incarnation"`
+	Generation  Generation  `json:"generation"`
+	Phase       Phase       `json:"phase"`
+	Message     string      `json:"message,omitempty"`
+	Restarts    int         `json:"restarts,omitempty"` // start attempts in this generation
+	ByOperator  bool        `json:"by_operator,omitempty"`
+}
+
+// DeviceCheck is what a fencing device showed during an incarnation's live lease (R3: device identity).
+type DeviceCheck struct {
+	Device      string      `json:"device"`
+	Incarnation Incarnation `json:"incarnation"`
+	ReadOn      bool        `json:"read_on"`      // it read "on" while the lease was alive
+	UUIDMatched bool        `json:"uuid_matched"` // its system UUID is the node's
+	Confirmed   string      `json:"confirmed,omitempty"`
+	Problem     string      `json:"problem,omitempty"` // why it would not work today
+}
+
+// Identified says whether the device may prove anything about incarnation inc.
+func (c DeviceCheck) Identified(inc Incarnation) bool {
+	return c.Incarnation == inc && c.ReadOn && (c.UUIDMatched || c.Confirmed != "")
+}
+
+// NodeRecord is the leader's judgement of a node. Key node/NODE, owner: the leader.
+type NodeRecord struct {
+	Schema      int           `json:"schema"`
+	Node        NodeName      `json:"node"`
+	State       NodeState     `json:"state"`
+	Reason      string        `json:"reason"`
+	Since       time.Time     `json:"since"`
+	Incarnation Incarnation   `json:"incarnation"` // the last one that the leader saw registered
+	Lease       LeaseID       `json:"lease"`
+	Drain       bool          `json:"drain,omitempty"` // an operator's wish; survives leaders
+	Devices     []DeviceCheck `json:"devices,omitempty"`
+	Proofs      []Proof       `json:"proofs,omitempty"` // about past incarnations that are still holders of guests
+}
+
+// Move is a planned move of a guest between two living nodes.
+type Move struct {
+	From   NodeName    `json:"from"`
+	Target NodeName    `json:"target"`
+	Inc    Incarnation `json:"target_incarnation"`
+	Live   bool        `json:"live"`
+}
+
+// GuestRecord is a protected guest. Key guest/VMID, owner: the leader.
+type GuestRecord struct {
+	Schema      int         `json:"schema"`
+	ID          VMID        `json:"id"`
+	Kind        GuestKind   `json:"kind"`
+	Name        string      `json:"name,omitempty"`
+	State       GuestState  `json:"state"`
+	Reason      string      `json:"reason"`
+	Since       time.Time   `json:"since"`
+	Requested   Requested   `json:"requested"`
+	Node        NodeName    `json:"node"` // assigned to
+	Incarnation Incarnation `json:"incarnation"`
+	Generation  Generation  `json:"generation"`
+	Holders     []Holder    `json:"holders"`
+	ConfigFrom  NodeName    `json:"config_from,omitempty"` // take-over: the proven dead node whose directory may hold the config
+	Move        *Move       `json:"move,omitempty"`
+	Memory      int64       `json:"memory"`
+	Storages    []string    `json:"storages"`
+	Pinned      string      `json:"pinned,omitempty"`
+	Priority    int         `json:"priority,omitempty"`
+	Relocations int         `json:"relocations,omitempty"`
+	Excluded    []NodeName  `json:"excluded,omitempty"` // nodes tried since it last ran
+}
+
+// FenceStep is one thing that was done or read while fencing, for the ladder's memory and for people.
+type FenceStep struct {
+	Device string    `json:"device"`
+	Action string    `json:"action"` // off, read, on, confirm, wait
+	Result string    `json:"result"`
+	Term   Term      `json:"term"`
+	At     time.Time `json:"at"`
+}
+
+// FenceRecord is the fencing of one incarnation. Key fence/NODE, owner: the leader; intents are committed here
+// before a device hears of them.
+type FenceRecord struct {
+	Schema      int         `json:"schema"`
+	Node        NodeName    `json:"node"`
+	Incarnation Incarnation `json:"incarnation"`
+	Lease       LeaseID     `json:"lease"`
+	Reason      string      `json:"reason"`
+	Term        Term        `json:"term"` // of the leader that wrote it last
+	Since       time.Time   `json:"since"`
+	Level       int         `json:"level"`     // index of the level being tried
+	Commanded   []string    `json:"commanded"` // devices whose "off" intent is committed for this incarnation
+	Steps       []FenceStep `json:"steps"`     // last MaxFenceSteps
+	Proofs      []Proof     `json:"proofs"`
+	Problem     string      `json:"problem,omitempty"` // why there is no proof yet, and what to do
+}
+
+// MaxFenceSteps bounds FenceRecord.Steps.
+const MaxFenceSteps = 40
+
+// RequestKind is what an operator asks for.
+type RequestKind string
+
+// The requests an operator can make.
+const (
+	RequestDrain      RequestKind = "drain"
+	RequestUndrain    RequestKind = "undrain"
+	RequestFence      RequestKind = "fence"
+	RequestConfirmOff RequestKind = "confirm-off"
+)
+
+// Request is an operator's wish. Key request/ID; written by the API, removed by the leader when taken up.
+type Request struct {
+	ID          string      `json:"id"`
+	Kind        RequestKind `json:"kind"`
+	Node        NodeName    `json:"node"`
+	Incarnation Incarnation `json:"incarnation,omitempty"` // confirm-off, fence: the incarnation meant
+	By          string      `json:"by"`
+	At          time.Time   `json:"at"`
+}
+
+// Event is a stored transition. Key event/TIME-N; appended in the transaction that makes the change true.
+type Event struct {
+	Transition
+	At   time.Time `json:"at"` // wall clock of the writer
+	Term Term      `json:"term,omitempty"`
+	By   NodeName  `json:"by,omitempty"`
+}
+
+// MaxEvents is how many events the store keeps; the leader removes the oldest beyond it.
+const MaxEvents = 1000

@@ -1,0 +1,108 @@
+package ha
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Timing is every wait of one cluster, in one place (R6). A profile gives the base values; the rest follows by
+// the methods. A node publishes the Timing it runs with and the leader uses the published one.
+type Timing struct {
+	Profile         string        `json:"profile"`
+	LeaseTTL        time.Duration `json:"lease_ttl"`        // etcd lease of a node
+	RenewEvery      time.Duration `json:"renew_every"`      // pause between two renewals
+	RenewTimeout    time.Duration `json:"renew_timeout"`    // one renewal call
+	DriftMargin     time.Duration `json:"drift_margin"`     // clock drift over a TTL plus scheduling: taken off every permit
+	PermitGrace     time.Duration `json:"permit_grace"`     // from the permit's end to the first kill
+	KillTime        time.Duration `json:"kill_time"`        // from the first kill to "not clean in time"
+	WatchdogTimeout time.Duration `json:"watchdog_timeout"` // from the last feeding to the reset
+	WatchdogFeed    time.Duration `json:"watchdog_feed"`    // pause between two feedings
+	SelfFenceMargin time.Duration `json:"self_fence_margin"`
+	GossipProbe     time.Duration `json:"gossip_probe"`
+	GossipTimeout   time.Duration `json:"gossip_timeout"`
+	GossipMult      int           `json:"gossip_mult"` // memberlist's SuspicionMult
+	EtcdHeartbeat   time.Duration `json:"etcd_heartbeat"`
+	EtcdElection    time.Duration `json:"etcd_election"`
+	FenceDelay      time.Duration `json:"fence_delay"`    // extra wait between "both hints agree" and fencing
+	DaemonGrace     time.Duration `json:"daemon_grace"`   // while corosync still lists the node: its daemon died, not the node
+	DeviceTimeout   time.Duration `json:"device_timeout"` // one request to a fencing device
+	DevicePoll      time.Duration `json:"device_poll"`    // between two reads while a machine switches off
+	OffReadGap      time.Duration `json:"off_read_gap"`   // between the two reads of an "off" that we did not command
+	LevelTimeout    time.Duration `json:"level_timeout"`  // a fencing level without proof for so long yields to the next
+}
+
+// ErrTiming is wrapped by every broken inequality that Check finds.
+var ErrTiming = errors.New("impossible timing")
+
+// Profile returns the timing of a named profile: fast, normal or patient (DESIGN part 4).
+func Profile(name string) (Timing, error) {
+	t := Timing{
+		Profile: name, LeaseTTL: 5 * time.Second, RenewEvery: time.Second, RenewTimeout: time.Second,
+		DriftMargin: 500 * time.Millisecond, PermitGrace: 500 * time.Millisecond, KillTime: 3 * time.Second,
+		WatchdogTimeout: 10 * time.Second, WatchdogFeed: 2 * time.Second, SelfFenceMargin: time.Second,
+		GossipProbe: 200 * time.Millisecond, GossipTimeout: 100 * time.Millisecond, GossipMult: 4,
+		EtcdHeartbeat: 100 * time.Millisecond, EtcdElection: time.Second,
+		DaemonGrace: 15 * time.Second, DeviceTimeout: 3 * time.Second, DevicePoll: 250 * time.Millisecond,
+		OffReadGap: time.Second, LevelTimeout: 60 * time.Second,
+	}
+	switch name {
+	case "normal", "":
+		t.Profile = "normal"
+	case "fast":
+		t.LeaseTTL, t.RenewEvery, t.RenewTimeout = 3*time.Second, 500*time.Millisecond, 700*time.Millisecond
+		t.DriftMargin, t.DeviceTimeout = 300*time.Millisecond, 1500*time.Millisecond
+		t.EtcdHeartbeat, t.EtcdElection = 50*time.Millisecond, 500*time.Millisecond
+	case "patient":
+		t.LeaseTTL, t.RenewEvery, t.RenewTimeout = 20*time.Second, 3*time.Second, 4*time.Second
+		t.DriftMargin, t.PermitGrace, t.DeviceTimeout = time.Second, time.Second, 10*time.Second
+		t.GossipProbe, t.GossipTimeout = time.Second, 500*time.Millisecond
+		t.EtcdHeartbeat, t.EtcdElection = 500*time.Millisecond, 5*time.Second
+	default:
+		return Timing{}, fmt.Errorf("timing profile %q: %w: write fast, normal or patient", name, ErrTiming)
+	}
+	return t, nil
+}
+
+// PermitDeadline is the end of the permit that a renewal sent at `sent` gives: the store counts the TTL from a later
+// moment (its receipt), so the lease outlives the permit by at least DriftMargin.
+func (t Timing) PermitDeadline(sent Instant) Instant { return sent.Add(t.LeaseTTL - t.DriftMargin) }
+
+// SelfFence is W: after the permit's end, the longest time in which an armed node ends its guests or itself.
+// Term by term: grace, kill routine, watchdog, margin.
+func (t Timing) SelfFence() time.Duration {
+	return t.PermitGrace + t.KillTime + t.WatchdogTimeout + t.SelfFenceMargin
+}
+
+// QuietTime is how long a starting daemon neither campaigns nor fences nor starts guests: the longest permit
+// that could exist (DESIGN part 5), because it may have forgotten a promise.
+func (t Timing) QuietTime() time.Duration { return t.LeaseTTL + t.DriftMargin }
+
+// LongestStall is the longest pause of a daemon that never costs its permit.
+func (t Timing) LongestStall() time.Duration { return t.LeaseTTL - t.DriftMargin - t.RenewEvery }
+
+// DeviceWindow is how long before a leader's own deadline a device command may still be sent.
+func (t Timing) DeviceWindow() time.Duration { return t.DeviceTimeout }
+
+// Check returns the first inequality that the timing breaks, naming it, wrapped around ErrTiming.
+func (t Timing) Check() error {
+	for _, q := range []struct {
+		ok   bool
+		name string
+	}{
+		{t.RenewEvery > 0 && t.LeaseTTL > 0, "lease_ttl and renew_every must be positive"},
+		{t.LongestStall() > t.RenewTimeout, fmt.Sprintf("lease_ttl %v - drift margin %v - renew_every %v must exceed renew_timeout %v, or one lost renewal ends the permit", t.LeaseTTL, t.DriftMargin, t.RenewEvery, t.RenewTimeout)},
+		{t.LeaseTTL%time.Second == 0, fmt.Sprintf("lease_ttl %v must be whole seconds (etcd's unit)", t.LeaseTTL)},
+		{2*t.LeaseTTL >= 3*t.EtcdElection, fmt.Sprintf("lease_ttl %v must be at least 1.5 x etcd_election %v (etcd's minimum)", t.LeaseTTL, t.EtcdElection)},
+		{t.EtcdElection >= 5*t.EtcdHeartbeat, fmt.Sprintf("etcd_election %v must be at least 5 x etcd_heartbeat %v", t.EtcdElection, t.EtcdHeartbeat)},
+		{t.DeviceTimeout <= t.LeaseTTL-t.DriftMargin-t.RenewEvery, fmt.Sprintf("device_timeout %v must be at most lease_ttl - drift margin - renew_every = %v, or a leader could never send a device command (R4); use a more patient profile", t.DeviceTimeout, t.LongestStall())},
+		{t.WatchdogFeed*2 < t.WatchdogTimeout, fmt.Sprintf("watchdog_feed %v must be under half of watchdog_timeout %v", t.WatchdogFeed, t.WatchdogTimeout)},
+		{t.OffReadGap >= time.Second, fmt.Sprintf("off_read_gap %v must be at least 1s (R3)", t.OffReadGap)},
+		{t.GossipTimeout < t.GossipProbe, fmt.Sprintf("gossip_timeout %v must be under gossip_probe %v", t.GossipTimeout, t.GossipProbe)},
+	} {
+		if !q.ok {
+			return fmt.Errorf("%w: %s", ErrTiming, q.name)
+		}
+	}
+	return nil
+}
