@@ -20,6 +20,7 @@ const (
 	PrefixFence       = "fence/"
 	PrefixRequest     = "request/"
 	PrefixEvent       = "event/"
+	PrefixOnboot      = "onboot/"
 )
 
 // KeyLease is the key of a node's lease record.
@@ -41,6 +42,9 @@ func KeyGuestReport(n NodeName, id VMID) string {
 
 // KeyFence is the key of a node's fence record.
 func KeyFence(n NodeName) string { return PrefixFence + string(n) }
+
+// KeyOnboot is the key that keeps a protected guest's former onboot value.
+func KeyOnboot(id VMID) string { return PrefixOnboot + strconv.Itoa(int(id)) }
 
 // KeyRequest is the key of an operator's request.
 func KeyRequest(id string) string { return PrefixRequest + id }
@@ -72,6 +76,7 @@ type Snapshot struct {
 	GuestReports map[NodeName]map[VMID]Versioned[GuestReport]
 	Fences       map[NodeName]Versioned[FenceRecord]
 	Requests     map[string]Versioned[Request]
+	Onboot       map[VMID]Versioned[OnbootRecord]
 	Events       []string // keys only, ascending
 	NewerSchema  string   // key of a record of a newer schema: do not lead
 }
@@ -84,7 +89,7 @@ func DecodeSnapshot(rev int64, kvs []KV) (Snapshot, []error) {
 		Leases:   map[NodeName]Versioned[LeaseRecord]{}, Reports: map[NodeName]Versioned[NodeReport]{},
 		Nodes: map[NodeName]Versioned[NodeRecord]{}, Guests: map[VMID]Versioned[GuestRecord]{},
 		GuestReports: map[NodeName]map[VMID]Versioned[GuestReport]{}, Fences: map[NodeName]Versioned[FenceRecord]{},
-		Requests: map[string]Versioned[Request]{},
+		Requests: map[string]Versioned[Request]{}, Onboot: map[VMID]Versioned[OnbootRecord]{},
 	}
 	var errs []error
 	for _, kv := range kvs {
@@ -120,6 +125,12 @@ func (s *Snapshot) put(kv KV) error {
 			return err
 		}
 		return s.checked(kv, decode(s.Guests, VMID(id), kv), s.Guests[VMID(id)].Rec.Schema)
+	case PrefixOnboot:
+		id, err := strconv.Atoi(rest)
+		if err != nil {
+			return err
+		}
+		return decode(s.Onboot, VMID(id), kv)
 	case PrefixGuestReport:
 		node, num, _ := strings.Cut(rest, "/")
 		id, err := strconv.Atoi(num)

@@ -89,8 +89,9 @@ type GuestReport struct {
 	Generation  Generation  `json:"generation"`
 	Phase       Phase       `json:"phase"`
 	Message     string      `json:"message,omitempty"`
-	Restarts    int         `json:"restarts,omitempty"` // start attempts in this generation
-	ByOperator  bool        `json:"by_operator,omitempty"`
+	Restarts    int         `json:"restarts,omitempty"`    // start attempts in this generation
+	ByOperator  bool        `json:"by_operator,omitempty"` // stopped by a user's own task
+	ConfigGone  bool        `json:"config_gone,omitempty"` // released because no node's directory has its config
 }
 
 // DeviceCheck is what a fencing device showed during an incarnation's live lease (R3: device identity).
@@ -144,7 +145,7 @@ type GuestRecord struct {
 	Incarnation Incarnation `json:"incarnation"`
 	Generation  Generation  `json:"generation"`
 	Holders     []Holder    `json:"holders"`
-	ConfigFrom  NodeName    `json:"config_from,omitempty"` // take-over: the proven dead node whose directory may hold the config
+	ConfigFrom  []NodeName  `json:"config_from,omitempty"` // take-over: proven dead nodes whose directory may hold the config
 	Move        *Move       `json:"move,omitempty"`
 	Memory      int64       `json:"memory"`
 	Storages    []string    `json:"storages"`
@@ -171,7 +172,8 @@ type FenceRecord struct {
 	Incarnation Incarnation `json:"incarnation"`
 	Lease       LeaseID     `json:"lease"`
 	Reason      string      `json:"reason"`
-	Term        Term        `json:"term"` // of the leader that wrote it last
+	Operator    string      `json:"operator,omitempty"` // who asked for it; empty: decided by the leader
+	Term        Term        `json:"term"`               // of the leader that wrote it last
 	Since       time.Time   `json:"since"`
 	Level       int         `json:"level"`     // index of the level being tried
 	Commanded   []string    `json:"commanded"` // devices whose "off" intent is committed for this incarnation
@@ -182,6 +184,13 @@ type FenceRecord struct {
 
 // MaxFenceSteps bounds FenceRecord.Steps.
 const MaxFenceSteps = 40
+
+// OnbootRecord keeps what a guest's onboot was before protection set it to 0, to put it back. Key onboot/VMID,
+// owner: the agent that holds the config; written before the config is edited.
+type OnbootRecord struct {
+	Guest VMID `json:"guest"`
+	Old   bool `json:"old"`
+}
 
 // RequestKind is what an operator asks for.
 type RequestKind string

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"bascule/ha"
+)
+
+// Backend is what the agent gives the API.
+type Backend interface {
+	// View returns what this node knows now. It never blocks.
+	View() View
+	// Events returns stored events in ascending order of their keys, those after the key `after` ("" = from the
+	// oldest), at most limit.
+	Events(ctx context.Context, after string, limit int) ([]StoredEvent, error)
+	// Submit commits request/ID in the store. It returns ha.ErrUnavailable, ha.ErrAmbiguous or ha.ErrConflict
+	// (wrapped) where the store says so.
+	Submit(ctx context.Context, r ha.Request) error
+	// Subscribe returns a channel that ticks after each change of the view or of the events (ticks may be merged),
+	// and the function that ends the subscription.
+	Subscribe() (<-chan struct{}, func())
+}
+
+// StoredEvent is an event with the store key that orders it.
+type StoredEvent struct {
+	Key string `json:"key"`
+	ha.Event
+}
+
+// View is everything that one node knows at one moment; BuildStatus turns it into a Status.
+type View struct {
+	Self        ha.NodeName
+	Role        string // "agent" or "witness"
+	Version     string
+	Cluster     string
+	Wall        time.Time // this node's wall clock, for people
+	Members     []ha.Member
+	Snapshot    ha.Snapshot
+	SnapshotOK  bool          // Snapshot holds what the store said once, SnapshotAge ago; false: never read since the start
+	SnapshotAge time.Duration // 0: current
+	Gossip      map[ha.NodeName]ha.GossipView
+	Corosync    ha.CorosyncView
+	Store       StoreHealth
+	Permit      PermitHealth
+	Guard       GuardHealth
+	Leading     bool
+	Problems    []string // of this node, in people's words: what and what to do
+}
+
+// RoleWitness is the View.Role of a node that votes and runs no guests.
+const RoleWitness = "witness"
+
+// StoreHealth is how this node sees etcd.
+type StoreHealth struct {
+	Available  bool
+	RaftLeader string
+	Voters     []string // names of all voters
+	Answering  []string // those of Voters that answered last
+	Reason     string   // why it is not available
+	Since      time.Time
+}
+
+// PermitHealth is this node's right to run protected guests.
+type PermitHealth struct {
+	Valid     bool
+	Remaining time.Duration
+	Reason    string // where it comes from (lease, peers), or why there is none
+}
+
+// GuardHealth is what this node's guard last said.
+type GuardHealth struct {
+	Connected bool
+	Phase     string
+	Driver    string // of the watchdog
+	Armed     bool
+	Detail    string
+}

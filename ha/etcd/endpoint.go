@@ -1,0 +1,147 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
+
+	"bascule/ha"
+)
+
+// Times of one connection.
+const (
+	connectLimit   = time.Second            // one attempt to connect, TLS included
+	connectFirst   = 100 * time.Millisecond // pause after the first failed attempt
+	connectSlowest = time.Second            // longest pause
+	// gRPC allows no shorter pings than 10 s. What stalls earlier is noticed by the calls, see failed.
+	pingEvery   = 10 * time.Second
+	pingTimeout = 2 * time.Second
+	stallLimit  = 2 * time.Second // calls unanswered for so long: the connection is dropped and made anew
+	badFirst    = time.Second     // how long an endpoint that failed is asked last; doubles up to badLongest
+	badLongest  = 15 * time.Second
+)
+
+// endpoint is one voter's client port with a connection of its own, so that a dead voter costs the others nothing.
+type endpoint struct {
+	name    ha.NodeName
+	address string // host:port as configured
+	client  *clientv3.Client
+
+	mu       sync.Mutex
+	conns    map[net.Conn]struct{}
+	answered time.Time // last answer, or the last reset
+	badUntil time.Time // asked last until then
+	badFor   time.Duration
+}
+
+// newEndpoint prepares the connection; nothing is dialled yet. dial is where it really goes: the node's own bind
+// address instead of its public one.
+func newEndpoint(v Voter, port int, dial string, tc *tls.Config, lg *zap.Logger) (*endpoint, error) {
+	e := &endpoint{name: v.Name, address: hostPort(v.Address, port), conns: map[net.Conn]struct{}{}, answered: time.Now()}
+	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", dial)
+		if err != nil {
+			return nil, err
+		}
+		return e.track(c), nil
+	}
+	var err error
+	e.client, err = clientv3.New(clientv3.Config{
+		Endpoints: []string{"https://" + e.address}, TLS: tc, Logger: lg,
+		DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
+		MaxUnaryRetries: 1, // the pool decides what may be sent again, and where
+		DialOptions: []grpc.DialOption{
+			grpc.WithContextDialer(dialer),
+			grpc.WithConnectParams(grpc.ConnectParams{
+				Backoff:           backoff.Config{BaseDelay: connectFirst, Multiplier: 1.6, Jitter: 0.2, MaxDelay: connectSlowest},
+				MinConnectTimeout: connectLimit,
+			}),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("etcd client for %s at %s: %w", v.Name, e.address, err)
+	}
+	return e, nil
+}
+
+func (e *endpoint) conn() *grpc.ClientConn { return e.client.ActiveConnection() }
+
+func (e *endpoint) ready() bool { return e.conn().GetState() == connectivity.Ready }
+
+// awaitReady connects and waits; false when ctx ended first.
+func (e *endpoint) awaitReady(ctx context.Context) bool {
+	for {
+		state := e.conn().GetState()
+		if state == connectivity.Ready {
+			return true
+		}
+		e.conn().Connect()
+		if !e.conn().WaitForStateChange(ctx, state) {
+			return false
+		}
+	}
+}
+
+// good notes an answer.
+func (e *endpoint) good() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answered, e.badUntil, e.badFor = time.Now(), time.Time{}, 0
+}
+
+// failed notes that a call brought nothing; silent says that it brought not even an error. An endpoint that stays silent
+// is on a connection whose other end is gone without a word: it is dropped, so that a new one can be made.
+func (e *endpoint) failed(silent bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	if now.After(e.badUntil) { // several calls failing together count once
+		e.badFor = min(max(2*e.badFor, badFirst), badLongest)
+		e.badUntil = now.Add(e.badFor)
+	}
+	if silent && now.Sub(e.answered) > stallLimit {
+		e.answered = now
+		for c := range e.conns {
+			go c.Close() // closing flushes TLS alerts in theory; never wait for it
+		}
+	}
+}
+
+// bad says whether it should be asked last now.
+func (e *endpoint) bad(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return now.Before(e.badUntil)
+}
+
+// track remembers an open connection until it is closed.
+func (e *endpoint) track(c net.Conn) net.Conn {
+	t := &trackedConn{Conn: c, owner: e}
+	e.mu.Lock()
+	e.conns[t] = struct{}{}
+	e.mu.Unlock()
+	return t
+}
+
+type trackedConn struct {
+	net.Conn
+	owner *endpoint
+}
+
+// Close forgets the connection and closes it.
+func (t *trackedConn) Close() error {
+	t.owner.mu.Lock()
+	delete(t.owner.conns, t)
+	t.owner.mu.Unlock()
+	return t.Conn.Close()
+}

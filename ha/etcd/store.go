@@ -1,0 +1,148 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"bascule/ha"
+)
+
+// Store is the store port on etcd. Its methods are safe for concurrent use.
+type Store struct {
+	cfg    Config
+	prefix string
+	server *server // nil: a client only
+	pool   *pool
+	seen   atomic.Int64 // the highest revision that any answer has shown
+	view   view
+
+	ctx   context.Context // ends with Close
+	stop  context.CancelFunc
+	loops sync.WaitGroup
+}
+
+// Open starts the embedded server if Self is a voter (a new or an existing data directory) and prepares the client, whose
+// own member comes first. It does not wait for quorum: a node that starts alone must not hang. ctx bounds the opening only.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	tc, err := loadTLS(cfg.TLS)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{cfg: cfg, prefix: cfg.prefix(), pool: &pool{limit: cfg.callLimit()}}
+	lg := newZap(cfg.Log)
+	own, voter := cfg.own()
+	voters := slices.Clone(cfg.Voters)
+	slices.SortStableFunc(voters, func(a, b Voter) int { return rank(a.Name != cfg.Self) - rank(b.Name != cfg.Self) })
+	for _, v := range voters {
+		dial := hostPort(v.Address, cfg.ClientPort)
+		if v == own && cfg.BindAddress != "" && cfg.BindAddress != "0.0.0.0" && cfg.BindAddress != "::" {
+			dial = hostPort(cfg.BindAddress, cfg.ClientPort) // our own member, without the network in between
+		}
+		e, err := newEndpoint(v, cfg.ClientPort, dial, tc, lg)
+		if err != nil {
+			s.pool.close()
+			return nil, err
+		}
+		s.pool.eps = append(s.pool.eps, e)
+	}
+	if voter {
+		if s.server, err = startServer(ctx, cfg, own, lg); err != nil {
+			s.pool.close()
+			return nil, err
+		}
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// rank is 1 for true, to sort by.
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func loadTLS(f TLS) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: certificate %s with key %s: %w: create them again with the cluster's CA", ErrConfig, f.CertFile, f.KeyFile, err)
+	}
+	ca, err := os.ReadFile(f.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: CA: %w", ErrConfig, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("%w: %s holds no certificate in PEM form", ErrConfig, f.CAFile)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// Ready waits for the first linearizable answer.
+func (s *Store) Ready(ctx context.Context) error {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	var last error
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the store: %w: %w", ctx.Err(), errors.Join(last))
+		case <-s.ctx.Done():
+			return fmt.Errorf("waiting for the store: %w: it was closed", ha.ErrUnavailable)
+		case <-pause.C:
+		}
+		try, cancel := context.WithTimeout(ctx, s.cfg.callLimit())
+		_, _, last = s.Get(try, ha.KeyLeader)
+		cancel()
+		if last == nil {
+			return nil
+		}
+		if !errors.Is(last, ha.ErrUnavailable) {
+			return last
+		}
+		pause.Reset(100 * time.Millisecond)
+	}
+}
+
+// Close ends the view and the client, hands raft's leadership over and stops the embedded server.
+func (s *Store) Close(ctx context.Context) error {
+	s.stop()
+	s.loops.Wait()
+	err := s.pool.close()
+	if s.server != nil {
+		err = errors.Join(err, s.server.close(ctx))
+	}
+	return err
+}
+
+// HardStop ends everything without a word, as a crash would. For tests.
+func (s *Store) HardStop() {
+	s.stop()
+	s.loops.Wait()
+	_ = s.pool.close()
+	if s.server != nil {
+		s.server.hardStop()
+	}
+}
+
+// saw notes a revision that an answer has shown.
+func (s *Store) saw(rev int64) {
+	for {
+		old := s.seen.Load()
+		if rev <= old || s.seen.CompareAndSwap(old, rev) {
+			return
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package ladder
+
+import (
+	"time"
+
+	"bascule/ha"
+)
+
+// Device is one configured fencing device of a node.
+type Device struct {
+	Name     string
+	Switches bool // false: it cannot switch (manual)
+}
+
+// Plan is a node's fencing levels: tried in order, all devices of one level together.
+type Plan struct{ Levels [][]Device }
+
+// Facts is what the leader read from the store about the node to be fenced. They are read before the devices.
+type Facts struct {
+	Node        ha.NodeName
+	Incarnation ha.Incarnation
+	Checks      []ha.DeviceCheck
+	SystemUUID  string         // the incarnation published it
+	Armed       bool           // its record says that an armed watchdog ends it
+	Timing      ha.Timing      // the timing that it runs with
+	LeaseGone   bool           // its lease is not there
+	GoneSince   ha.Instant     // when this leader first saw that
+	GossipAlive bool           // it still talks: no power reading may be true then
+	Registered  ha.Incarnation // incarnation registered now, "" when none
+	RegUUID     string         // its system UUID
+	Confirmed   *ha.Request    // an operator's confirm-off for this incarnation
+}
+
+// DeviceMemory is what this leader's walk remembers of one device. It is lost with the leadership, safely: the next
+// leader reads again and switches off again.
+type DeviceMemory struct {
+	InFlight   ha.DeviceAction // command without an answer yet, "" when none
+	OffAccept  ha.Instant      // when our "off" was asked that the device accepted; 0 when none
+	FirstOff   ha.Instant      // when the first of an unbroken row of "off" readings was asked; 0 when none
+	Confirmed  bool            // enough "off" readings for a proof
+	LastPower  ha.Power
+	LastAnswer ha.Instant
+	NextRead   ha.Instant
+	NextOff    ha.Instant
+	Failures   int
+	Problem    string
+}
+
+// Memory is a walk's volatile part, bound to one incarnation.
+type Memory struct {
+	Incarnation ha.Incarnation
+	Devices     map[string]DeviceMemory
+	LevelSince  ha.Instant // when this leader began the present level; 0 before
+}
+
+// Input is everything that one step looks at.
+type Input struct {
+	Now      ha.Instant
+	Wall     time.Time
+	Term     ha.Term
+	Deadline ha.Instant // the leader's own
+	Timing   ha.Timing
+	Plan     Plan
+	Facts    Facts
+	Memory   Memory
+	Record   *ha.FenceRecord // nil: passive, reading only
+	Readings []ha.DeviceReading
+}
+
+// Output is what a step wants. Record (active walks) must be committed before Commands are sent; Reads may be sent at
+// once.
+type Output struct {
+	Memory   Memory
+	Record   *ha.FenceRecord
+	Reads    []ha.DeviceCommand
+	Commands []ha.DeviceCommand
+	Proofs   []ha.Proof
+	Wake     ha.Instant // step again then at the latest; 0: nothing to wait for
+}
+
+// Step takes the walk one step further. Equal inputs give equal outputs.
+func Step(in Input) Output {
+	w := newWalk(in)
+	for _, r := range in.Readings {
+		w.take(r)
+	}
+	w.passiveProofs()
+	if len(w.out.Proofs) == 0 {
+		w.climb()
+	}
+	w.describe()
+	return w.out
+}
+
+// walk is the working state of one Step.
+type walk struct {
+	Input
+	out Output
+}
+
+func newWalk(in Input) *walk {
+	w := &walk{Input: in}
+	w.out.Memory = Memory{Incarnation: in.Facts.Incarnation, Devices: map[string]DeviceMemory{}, LevelSince: in.Memory.LevelSince}
+	if in.Memory.Incarnation == in.Facts.Incarnation {
+		for _, level := range in.Plan.Levels {
+			for _, d := range level {
+				if m, ok := in.Memory.Devices[d.Name]; ok {
+					w.out.Memory.Devices[d.Name] = m
+				}
+			}
+		}
+	} else {
+		w.out.Memory.LevelSince = 0
+	}
+	if in.Record != nil {
+		r := *in.Record
+		r.Commanded = append([]string(nil), r.Commanded...)
+		r.Steps = append([]ha.FenceStep(nil), r.Steps...)
+		r.Proofs = append([]ha.Proof(nil), r.Proofs...)
+		r.Term = in.Term
+		w.out.Record = &r
+	}
+	return w
+}
+
+// check returns the identity check of a device.
+func (w *walk) check(name string) ha.DeviceCheck {
+	for _, c := range w.Facts.Checks {
+		if c.Device == name {
+			return c
+		}
+	}
+	return ha.DeviceCheck{Device: name}
+}
+
+// step notes something for people and for the next leader; equal neighbours are kept once.
+func (w *walk) step(device, action, result string) {
+	r := w.out.Record
+	if r == nil {
+		return
+	}
+	for i := len(r.Steps) - 1; i >= 0; i-- {
+		if s := r.Steps[i]; s.Device == device && s.Action == action {
+			if s.Result == result && s.Term == w.Term {
+				return
+			}
+			break
+		}
+	}
+	r.Steps = append(r.Steps, ha.FenceStep{Device: device, Action: action, Result: result, Term: w.Term, At: w.Wall.UTC()})
+	if n := len(r.Steps) - ha.MaxFenceSteps; n > 0 {
+		r.Steps = r.Steps[n:]
+	}
+}
+
+func (w *walk) wakeAt(at ha.Instant) {
+	if w.out.Wake == 0 || at < w.out.Wake {
+		w.out.Wake = at
+	}
+}
+
+func (w *walk) prove(kind ha.ProofKind, evidence string) {
+	p := ha.NewProof(kind, w.Facts.Node, w.Facts.Incarnation, nil, evidence, w.Wall)
+	w.out.Proofs = append(w.out.Proofs, p)
+	if w.out.Record != nil {
+		w.out.Record.Proofs = append(w.out.Record.Proofs, p)
+	}
+	w.step("", "proof", string(kind)+": "+evidence)
+}

@@ -1,0 +1,113 @@
+package leader
+
+import (
+	"bytes"
+	"slices"
+
+	"bascule/ha"
+)
+
+// guestsPerCommit keeps transactions well under etcd's limit of operations (each guest: put, event, few guards).
+const guestsPerCommit = 40
+
+// finish compares the working copies with the store and makes the commits.
+func (r *round) finish() Decision {
+	d := Decision{State: r.state, Reads: r.reads, Wake: r.wake}
+	for _, m := range r.Members {
+		if c := r.nodeCommit(m.Name); c != nil {
+			d.Commits = append(d.Commits, *c)
+		}
+	}
+	d.Commits = append(d.Commits, r.guestCommits()...)
+	if n := len(r.Store.Events) - ha.MaxEvents; n > ha.MaxEvents/10 {
+		d.Commits = append(d.Commits, Commit{Subject: "events", Txn: ha.Txn{Term: r.Term, Dels: slices.Clone(r.Store.Events[:min(n, 200)])}})
+	}
+	return d
+}
+
+// nodeCommit is the transaction about one node: its record and its fence record, guarded by both revisions.
+func (r *round) nodeCommit(n ha.NodeName) *Commit {
+	c := r.follows(n)
+	c.Txn.Term = r.Term
+	changed := false
+	if rec := r.nodes[n]; rec != nil {
+		old := r.Store.Nodes[n]
+		if !bytes.Equal(ha.Encode(rec), ha.Encode(old.Rec)) {
+			changed = true
+			c.Txn.Puts = append(c.Txn.Puts, ha.Put{Key: ha.KeyNode(n), Value: ha.Encode(rec)})
+		}
+		c.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyNode(n), Rev: old.Rev})
+	}
+	if f, known := r.fences[n]; known {
+		old, had := r.Store.Fences[n]
+		switch {
+		case f == nil && had:
+			changed = true
+			c.Txn.Dels = append(c.Txn.Dels, ha.KeyFence(n))
+		case f != nil && !bytes.Equal(ha.Encode(f), ha.Encode(old.Rec)):
+			changed = true
+			c.Txn.Puts = append(c.Txn.Puts, ha.Put{Key: ha.KeyFence(n), Value: ha.Encode(f)})
+		}
+		c.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyFence(n), Rev: old.Rev})
+	}
+	for _, k := range r.requests[n] {
+		changed = true
+		c.Txn.Dels = append(c.Txn.Dels, k)
+	}
+	r.storeEvents(c, ha.KeyNode(n))
+	if !changed && len(c.Commands) == 0 && len(c.Revoke) == 0 && len(c.Transitions) == 0 {
+		return nil
+	}
+	return c
+}
+
+// guestCommits packs the changed guests into transactions.
+func (r *round) guestCommits() []Commit {
+	var out []Commit
+	n := 0
+	for _, id := range r.guestIDs() {
+		g, old := r.guests[id], r.Store.Guests[id]
+		if g != nil && old.Rev != 0 && bytes.Equal(ha.Encode(g), ha.Encode(old.Rec)) {
+			continue
+		}
+		if n%guestsPerCommit == 0 {
+			out = append(out, Commit{Subject: "guests", Txn: ha.Txn{Term: r.Term}})
+		}
+		n++
+		c := &out[len(out)-1]
+		if g == nil {
+			c.Txn.Dels = append(c.Txn.Dels, ha.KeyGuest(id))
+		} else {
+			c.Txn.Puts = append(c.Txn.Puts, ha.Put{Key: ha.KeyGuest(id), Value: ha.Encode(g)})
+		}
+		c.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyGuest(id), Rev: old.Rev})
+		for _, extra := range r.guards[id] {
+			if !slices.Contains(c.Txn.Guards, extra) {
+				c.Txn.Guards = append(c.Txn.Guards, extra)
+			}
+		}
+		r.storeEvents(c, ha.KeyGuest(id))
+	}
+	return out
+}
+
+// guestIDs lists the guests in the working copy and those removed from it.
+func (r *round) guestIDs() []ha.VMID {
+	ids := sorted(r.guests)
+	for _, id := range sorted(r.Store.Guests) {
+		if _, ok := r.guests[id]; !ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// storeEvents stores a subject's transitions in the same transaction as the change itself.
+func (r *round) storeEvents(c *Commit, key string) {
+	for _, t := range r.trans[key] {
+		c.Transitions = append(c.Transitions, t)
+		e := ha.Event{Transition: t, At: r.Wall.UTC(), Term: r.Term, By: r.Self}
+		c.Txn.Puts = append(c.Txn.Puts, ha.Put{Key: r.eventKey(), Value: ha.Encode(e)})
+	}
+}

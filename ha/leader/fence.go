@@ -1,0 +1,162 @@
+package leader
+
+import (
+	"fmt"
+	"slices"
+
+	"bascule/ha"
+	"bascule/ha/ladder"
+)
+
+// facts is what the ladder may know about a node's recorded incarnation.
+func (r *round) facts(rec *ha.NodeRecord, mem *NodeMemory) ladder.Facts {
+	n := rec.Node
+	f := ladder.Facts{Node: n, Incarnation: rec.Incarnation, Checks: rec.Devices,
+		LeaseGone: mem.LeaseGone != 0, GoneSince: mem.LeaseGone, GossipAlive: r.Gossip[n].Alive}
+	if rep := r.Store.Reports[n].Rec; rep.Incarnation == rec.Incarnation {
+		f.SystemUUID, f.Armed, f.Timing = rep.SystemUUID, rep.Armed && rep.WatchdogDriver != "", rep.Timing
+	}
+	if rep, ok := r.registered(n); ok {
+		f.Registered, f.RegUUID = rep.Incarnation, rep.SystemUUID
+	}
+	for _, id := range sorted(r.Store.Requests) {
+		if q := r.Store.Requests[id].Rec; q.Kind == ha.RequestConfirmOff && q.Node == n && q.Incarnation == rec.Incarnation {
+			f.Confirmed = &q
+			break
+		}
+	}
+	return f
+}
+
+// walk lets the ladder take a step and keeps what it remembers.
+func (r *round) walk(rec *ha.NodeRecord, mem *NodeMemory, f *ha.FenceRecord) ladder.Output {
+	out := ladder.Step(ladder.Input{Now: r.now, Wall: r.Wall, Term: r.Term, Deadline: r.Deadline, Timing: r.Timing,
+		Plan: r.Plans[rec.Node], Facts: r.facts(rec, mem), Memory: mem.Ladder, Record: f, Readings: r.Readings})
+	mem.Ladder = out.Memory
+	r.reads = append(r.reads, out.Reads...)
+	r.wakeAt(out.Wake)
+	return out
+}
+
+// passive looks for a proof without touching anything; with one the node is fenced at once.
+func (r *round) passive(rec *ha.NodeRecord, mem *NodeMemory, why string) bool {
+	out := r.walk(rec, mem, nil)
+	if len(out.Proofs) == 0 {
+		return false
+	}
+	f := &ha.FenceRecord{Schema: ha.Schema, Node: rec.Node, Incarnation: rec.Incarnation, Lease: rec.Lease,
+		Reason: why, Term: r.Term, Since: r.Wall.UTC(), Proofs: out.Proofs}
+	r.fences[rec.Node] = f
+	r.proven(rec, out.Proofs)
+	return true
+}
+
+// beginFence commits the decision; the first commands follow in the next round.
+func (r *round) beginFence(rec *ha.NodeRecord, mem *NodeMemory, why string) {
+	r.fences[rec.Node] = &ha.FenceRecord{Schema: ha.Schema, Node: rec.Node, Incarnation: rec.Incarnation, Lease: rec.Lease,
+		Reason: why, Term: r.Term, Since: r.Wall.UTC()}
+	mem.Ladder.LevelSince = 0
+	mem.Returned = 0
+	r.setNode(rec, ha.NodeFencing, why)
+	r.wakeAt(r.now)
+}
+
+// fence walks the ladder for a node in state fencing until there is a proof or the node is back in order.
+func (r *round) fence(rec *ha.NodeRecord, mem *NodeMemory) {
+	f := r.fences[rec.Node]
+	if f == nil || f.Incarnation != rec.Incarnation { // lost or foreign: begin again, never guess
+		r.beginFence(rec, mem, rec.Reason)
+		return
+	}
+	if r.returned(rec, mem) {
+		r.fences[rec.Node] = nil
+		r.setNode(rec, ha.NodeOnline, "it is back with its lease and gossip, and nothing had switched it off")
+		return
+	}
+	out := r.walk(rec, mem, f)
+	r.fences[rec.Node] = out.Record
+	c := r.follows(rec.Node)
+	c.Commands = append(c.Commands, out.Commands...)
+	if len(out.Proofs) > 0 {
+		r.proven(rec, out.Proofs)
+		return
+	}
+	if out.Record.Problem != "" {
+		rec.Reason = f.Reason + ": no proof yet: " + out.Record.Problem
+	}
+}
+
+// returned says whether the incarnation being fenced is back in order and no command of ours may still hit it: none
+// is on its way, and an accepted one has had half a level's time without effect.
+func (r *round) returned(rec *ha.NodeRecord, mem *NodeMemory) bool {
+	rep, ok := r.registered(rec.Node)
+	if !ok || rep.Incarnation != rec.Incarnation || mem.GossipGone != 0 || r.wanted(rec) {
+		mem.Returned = 0
+		return false
+	}
+	if mem.Returned == 0 {
+		mem.Returned = r.now
+	}
+	due := mem.Returned
+	for _, name := range sorted(mem.Ladder.Devices) {
+		d := mem.Ladder.Devices[name]
+		if d.InFlight == ha.DeviceOff {
+			return false
+		}
+		if d.OffAccept != 0 {
+			due = max(due, d.OffAccept.Add(r.Timing.LevelTimeout/2))
+		}
+	}
+	if r.now < due {
+		r.wakeAt(due)
+		return false
+	}
+	return true
+}
+
+// wanted says whether an operator asked for this fencing: then the node's health does not stop it.
+func (r *round) wanted(rec *ha.NodeRecord) bool {
+	f := r.fences[rec.Node]
+	return f != nil && f.Operator != ""
+}
+
+// proven records proofs: the node is fenced, its exact lease is revoked so that nothing waits for it to run out.
+func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
+	rec.Proofs = append(rec.Proofs, proofs...)
+	p := proofs[0]
+	r.setNode(rec, ha.NodeFenced, fmt.Sprintf("%s: %s", p.Kind(), p.Evidence()))
+	c := r.follows(rec.Node)
+	lease := r.Store.Leases[rec.Node].Rec
+	if rec.Lease != 0 && lease.Lease == rec.Lease && lease.Incarnation == rec.Incarnation && !slices.Contains(c.Revoke, rec.Lease) {
+		c.Revoke = append(c.Revoke, rec.Lease)
+	}
+	for _, id := range sorted(r.Store.Requests) {
+		if q := r.Store.Requests[id].Rec; q.Node == rec.Node && (q.Kind == ha.RequestConfirmOff || q.Kind == ha.RequestFence) {
+			r.answer(rec.Node, id)
+		}
+	}
+}
+
+// fenced waits for the node's next boot. The proven incarnation showing signs of life means that a device lied: it is never
+// let in, and said loudly.
+func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
+	rep, ok := r.registered(rec.Node)
+	if !ok || rep.Leaving {
+		return
+	}
+	if rep.Incarnation == rec.Incarnation {
+		if c := r.follows(rec.Node); !slices.Contains(c.Revoke, rep.Lease) {
+			c.Revoke = append(c.Revoke, rep.Lease) // it must not live on a lease: its guests belong to others
+		}
+		r.setNode(rec, ha.NodeFenced, "ALARM: it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
+		return
+	}
+	rec.Incarnation, rec.Lease = rep.Incarnation, rep.Lease
+	mem.Ladder = ladder.Memory{}
+	r.fences[rec.Node] = nil
+	if rec.Drain {
+		r.draining(rec)
+		return
+	}
+	r.setNode(rec, ha.NodeOnline, "it registered again after a new boot")
+}

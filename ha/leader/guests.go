@@ -1,0 +1,250 @@
+package leader
+
+import (
+	"fmt"
+	"slices"
+
+	"bascule/ha"
+)
+
+// adoptGuests makes records of protected guests that have none, and forgets those that their operator took out of
+// protection.
+func (r *round) adoptGuests() {
+	for _, n := range sorted(r.nodes) {
+		rep, ok := r.registered(n)
+		if !ok || !r.living(n, rep.Incarnation) {
+			continue
+		}
+		for _, seen := range rep.Guests {
+			if g := r.guests[seen.ID]; g != nil {
+				r.refresh(g, n, rep, seen)
+			} else if seen.Protected {
+				r.adopt(n, rep, seen)
+			}
+		}
+	}
+}
+
+// adopt protects a guest where it stands.
+func (r *round) adopt(n ha.NodeName, rep ha.NodeReport, seen ha.GuestSeen) {
+	g := &ha.GuestRecord{Schema: ha.Schema, ID: seen.ID, Kind: seen.Kind, Node: n, Incarnation: rep.Incarnation, Generation: 1,
+		Requested: ha.RequestedStopped, Holders: []ha.Holder{{Node: n, Incarnation: rep.Incarnation, Generation: 1}}}
+	describe(g, seen)
+	r.guests[seen.ID] = g
+	r.rest(seen.ID, ha.KeyReport(n), r.Store.Reports[n].Rev)
+	if seen.Running || seen.Onboot || r.Store.Onboot[seen.ID].Rec.Old {
+		g.Requested = ha.RequestedStarted
+	}
+	if seen.Running {
+		r.setGuest(g, ha.GuestStarted, "protected from now on; it runs on "+string(n))
+	} else if g.Requested == ha.RequestedStarted {
+		r.setGuest(g, ha.GuestStarting, "protected from now on; it starts at boot")
+	} else {
+		r.setGuest(g, ha.GuestStopped, "protected from now on; it is stopped")
+	}
+}
+
+// describe copies what a config says into the record.
+func describe(g *ha.GuestRecord, seen ha.GuestSeen) {
+	g.Name, g.Memory, g.Storages, g.Pinned, g.Priority = seen.Name, seen.Memory, seen.Storages, seen.Pinned, seen.Priority
+}
+
+// refresh takes changes of a guest's config from the node that holds it; taking the protection away removes the record, a
+// guest that Proxmox's own HA began to manage is frozen at once (R7).
+func (r *round) refresh(g *ha.GuestRecord, n ha.NodeName, rep ha.NodeReport, seen ha.GuestSeen) {
+	if g.Node != n || g.Incarnation != rep.Incarnation || g.Move != nil {
+		return
+	}
+	switch {
+	case seen.Refused != "":
+		r.setGuest(g, ha.GuestFrozen, seen.Refused)
+	case !seen.Protected:
+		r.setGuest(g, ha.GuestUnprotected, "an operator took its protection away")
+		delete(r.guests, g.ID)
+	default:
+		describe(g, seen)
+	}
+}
+
+// released says whether a holder committed that nothing of the guest is left there.
+func (r *round) released(id ha.VMID) func(ha.Holder) bool {
+	return func(h ha.Holder) bool {
+		rep, ok := r.Store.GuestReports[h.Node][id]
+		return ok && rep.Rec.Incarnation == h.Incarnation && rep.Rec.Generation >= h.Generation && rep.Rec.Phase.Gone()
+	}
+}
+
+// proofs are the committed ones: those of this round are not in the store yet.
+func (r *round) proofs() []ha.Proof {
+	var out []ha.Proof
+	for _, n := range sorted(r.Store.Nodes) {
+		out = append(out, r.Store.Nodes[n].Rec.Proofs...)
+	}
+	return out
+}
+
+// report returns what the assigned agent says about the present generation.
+func (r *round) report(g *ha.GuestRecord) (ha.GuestReport, bool) {
+	rep, ok := r.Store.GuestReports[g.Node][g.ID]
+	return rep.Rec, ok && rep.Rec.Generation == g.Generation && rep.Rec.Incarnation == g.Incarnation
+}
+
+// follow brings a guest's record up to date with its node and its agent's report.
+func (r *round) follow(g *ha.GuestRecord) {
+	if g == nil || g.Requested == ha.RequestedIgnored {
+		return
+	}
+	r.dropHolders(g)
+	node := r.nodes[g.Node]
+	switch {
+	case node == nil:
+		return
+	case node.State == ha.NodeFencing && node.Incarnation == g.Incarnation:
+		if g.State != ha.GuestError {
+			r.setGuest(g, ha.GuestFence, "its node "+string(g.Node)+" is being fenced")
+		}
+		return
+	case r.guestFreed(node, g):
+		return
+	case !r.living(g.Node, g.Incarnation):
+		r.absent(g)
+		return
+	case r.refused(g):
+		return
+	case g.Move != nil:
+		r.followMove(g)
+		return
+	}
+	r.followReport(g)
+}
+
+// guestFreed sends a guest whose assigned incarnation is proven dead into recovery.
+func (r *round) guestFreed(node *ha.NodeRecord, g *ha.GuestRecord) bool {
+	for _, p := range node.Proofs {
+		if g.Requested == ha.RequestedDisabled || !p.Covers(ha.Holder{Node: g.Node, Incarnation: g.Incarnation}, g.Storages) {
+			continue
+		}
+		if g.State != ha.GuestRecovery {
+			if g.State == ha.GuestError || g.State == ha.GuestFrozen {
+				g.Relocations, g.Excluded = 0, nil
+			}
+			g.Move = nil
+			r.setGuest(g, ha.GuestRecovery, fmt.Sprintf("its node %s is fenced (%s)", g.Node, p.Kind()))
+		}
+		return true
+	}
+	return false
+}
+
+// absent handles an assigned node that is neither working nor fenced: stopped in order, or about to return.
+func (r *round) absent(g *ha.GuestRecord) {
+	rep := r.Store.Reports[g.Node].Rec
+	if rep.Leaving && rep.Incarnation == g.Incarnation && g.State != ha.GuestStopped && g.State != ha.GuestError {
+		r.setGuest(g, ha.GuestFrozen, "basculed on "+string(g.Node)+" was stopped in order; the guest is left as it is until it starts again")
+	}
+}
+
+// refused keeps a guest frozen while Proxmox's own HA manages it.
+func (r *round) refused(g *ha.GuestRecord) bool {
+	rep, _ := r.registered(g.Node)
+	i := slices.IndexFunc(rep.Guests, func(s ha.GuestSeen) bool { return s.ID == g.ID })
+	return i >= 0 && rep.Guests[i].Refused != ""
+}
+
+// dropHolders removes further holders that released the guest or are proven dead, once the assigned node runs it.
+func (r *round) dropHolders(g *ha.GuestRecord) {
+	if len(g.Holders) < 2 || g.Move != nil || g.State == ha.GuestRecovery || g.State == ha.GuestFence {
+		return
+	}
+	proofs, released := r.proofs(), r.released(g.ID)
+	g.Holders = slices.DeleteFunc(g.Holders, func(h ha.Holder) bool {
+		if h.Node == g.Node && h.Incarnation == g.Incarnation {
+			return false
+		}
+		r.rest(g.ID, ha.KeyGuestReport(h.Node, g.ID), r.Store.GuestReports[h.Node][g.ID].Rev)
+		return released(ha.Holder{Node: h.Node, Incarnation: h.Incarnation, Generation: g.Generation}) ||
+			slices.ContainsFunc(proofs, func(p ha.Proof) bool { return p.Covers(h, g.Storages) })
+	})
+}
+
+// followReport moves the state along with the agent's phase.
+func (r *round) followReport(g *ha.GuestRecord) {
+	rep, ok := r.report(g)
+	if !ok {
+		if g.State == ha.GuestFrozen || g.State == ha.GuestFence {
+			r.setGuest(g, ha.GuestStarting, "its node "+string(g.Node)+" is back")
+		}
+		return
+	}
+	r.rest(g.ID, ha.KeyGuestReport(g.Node, g.ID), r.Store.GuestReports[g.Node][g.ID].Rev)
+	switch rep.Phase {
+	case ha.PhaseStarting:
+		if g.State != ha.GuestRecovery {
+			r.setGuest(g, ha.GuestStarting, orReason(rep.Message, "being started on "+string(g.Node)))
+		}
+	case ha.PhaseRunning:
+		g.ConfigFrom, g.Relocations = nil, 0
+		if !r.nodes[g.Node].Drain { // while draining, targets that failed stay excluded
+			g.Excluded = nil
+		}
+		if g.Requested == ha.RequestedStopped {
+			g.Requested = ha.RequestedStarted
+		}
+		if g.State != ha.GuestStarted {
+			r.setGuest(g, ha.GuestStarted, "runs on "+string(g.Node))
+		}
+	case ha.PhaseStopping:
+		r.setGuest(g, ha.GuestStopping, orReason(rep.Message, "being stopped"))
+	case ha.PhaseStopped:
+		if rep.ByOperator {
+			g.Requested = ha.RequestedStopped
+		}
+		if g.Requested != ha.RequestedStarted {
+			r.setGuest(g, ha.GuestStopped, orReason(rep.Message, "stopped"))
+		}
+	case ha.PhaseFailed:
+		r.relocate(g, rep)
+	case ha.PhaseReleased:
+		r.elsewhere(g, rep)
+	}
+}
+
+// relocate answers a failed start: another node, until MaxRelocate, then error.
+func (r *round) relocate(g *ha.GuestRecord, rep ha.GuestReport) {
+	if g.State == ha.GuestError || g.State == ha.GuestRecovery {
+		return
+	}
+	if g.Relocations >= r.MaxRelocate {
+		r.setGuest(g, ha.GuestError, fmt.Sprintf("given up after %d nodes; last on %s: %s", g.Relocations+1, g.Node, rep.Message))
+		return
+	}
+	g.Relocations++
+	g.Excluded = append(g.Excluded, g.Node)
+	r.setGuest(g, ha.GuestRecovery, fmt.Sprintf("start failed on %s: %s", g.Node, rep.Message))
+}
+
+// elsewhere answers an assigned agent that found nothing to hold: the operator moved the guest by hand, or destroyed it.
+func (r *round) elsewhere(g *ha.GuestRecord, rep ha.GuestReport) {
+	for _, n := range sorted(r.nodes) {
+		nrep, ok := r.registered(n)
+		if !ok || n == g.Node || !r.living(n, nrep.Incarnation) {
+			continue
+		}
+		if slices.ContainsFunc(nrep.Guests, func(s ha.GuestSeen) bool { return s.ID == g.ID }) {
+			r.rest(g.ID, ha.KeyReport(n), r.Store.Reports[n].Rev)
+			r.assign(g, n, nrep.Incarnation, "its config lies on "+string(n)+" now: an operator moved it")
+			return
+		}
+	}
+	if rep.ConfigGone {
+		r.setGuest(g, ha.GuestUnprotected, "its config exists on no node any more: it was destroyed")
+		delete(r.guests, g.ID)
+	}
+}
+
+func orReason(msg, otherwise string) string {
+	if msg != "" {
+		return msg
+	}
+	return otherwise
+}

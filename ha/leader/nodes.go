@@ -1,0 +1,168 @@
+package leader
+
+import (
+	"fmt"
+	"slices"
+
+	"bascule/ha"
+)
+
+// judge is the whole treatment of one node in one round.
+func (r *round) judge(n ha.NodeName) {
+	rec, mem := r.nodes[n], r.state.Nodes[n]
+	rep, reg := r.registered(n)
+	r.hints(n, &mem)
+	if rec == nil {
+		if reg && !rep.Leaving {
+			r.admit(n, rep)
+		}
+		r.state.Nodes[n] = mem
+		return
+	}
+	r.takeRequests(rec, &mem)
+	switch rec.State {
+	case ha.NodeFencing:
+		r.fence(rec, &mem)
+	case ha.NodeFenced:
+		r.fenced(rec, &mem)
+	default:
+		r.watch(rec, &mem)
+	}
+	r.pruneProofs(rec)
+	r.checkDevices(rec, &mem)
+	r.state.Nodes[n] = mem
+}
+
+// hints notes since when lease and gossip say that the node is gone.
+func (r *round) hints(n ha.NodeName, mem *NodeMemory) {
+	mark := func(at *ha.Instant, gone bool) {
+		if !gone {
+			*at = 0
+		} else if *at == 0 {
+			*at = r.now
+		}
+	}
+	_, lease := r.Store.Leases[n]
+	mark(&mem.LeaseGone, !lease)
+	mark(&mem.GossipGone, !r.Gossip[n].Alive && n != r.Self)
+}
+
+// admit makes the record of a node that registered for the first time.
+func (r *round) admit(n ha.NodeName, rep ha.NodeReport) {
+	rec := &ha.NodeRecord{Schema: ha.Schema, Node: n, Incarnation: rep.Incarnation, Lease: rep.Lease}
+	r.nodes[n] = rec
+	r.setNode(rec, ha.NodeOnline, "registered for the first time")
+}
+
+// watch looks at a node that is not being fenced.
+func (r *round) watch(rec *ha.NodeRecord, mem *NodeMemory) {
+	n := rec.Node
+	rep, reg := r.registered(n)
+	switch {
+	case reg && rep.Incarnation != rec.Incarnation:
+		if !r.passive(rec, mem, "it registered with another boot id") {
+			r.setNode(rec, ha.NodeSuspect, "another machine registered under its name: give each machine a name of its own, or confirm that the old one is off: hactl confirm-off "+string(n))
+		}
+	case rep.Incarnation == rec.Incarnation && rep.Leaving:
+		r.left(rec, mem, rep)
+	case mem.LeaseGone == 0 && mem.GossipGone == 0:
+		if reg {
+			r.alive(rec, rep)
+		}
+	default:
+		r.suspect(rec, mem)
+	}
+}
+
+// alive returns a node that gives no hint of death to its working state.
+func (r *round) alive(rec *ha.NodeRecord, rep ha.NodeReport) {
+	rec.Lease = rep.Lease
+	if _, had := r.Store.Fences[rec.Node]; had {
+		r.fences[rec.Node] = nil
+	}
+	if rec.Drain {
+		r.draining(rec)
+		return
+	}
+	if rec.State != ha.NodeOnline {
+		r.setNode(rec, ha.NodeOnline, "lease held and gossip alive")
+	}
+}
+
+// draining is draining while a guest that can leave still runs there, then maintenance.
+func (r *round) draining(rec *ha.NodeRecord) {
+	left := 0
+	for _, id := range sorted(r.guests) {
+		g := r.guests[id]
+		if g.Node == rec.Node && g.Requested == ha.RequestedStarted && g.State != ha.GuestError {
+			left++
+		}
+	}
+	if left > 0 {
+		r.setNode(rec, ha.NodeDraining, fmt.Sprintf("an operator drains it; %d guests left", left))
+		return
+	}
+	r.setNode(rec, ha.NodeMaintenance, "drained; hactl undrain "+string(rec.Node)+" when the work is done")
+}
+
+// left treats a node whose daemon was stopped in order: its silence is not death. Its guests run on, frozen; a proof
+// that needs no command (power reads off) still frees them if the machine then dies.
+func (r *round) left(rec *ha.NodeRecord, mem *NodeMemory, rep ha.NodeReport) {
+	running := 0
+	for _, g := range rep.Guests {
+		if g.Protected && g.Running {
+			running++
+		}
+	}
+	if running == 0 {
+		r.setNode(rec, ha.NodeOffline, "its daemon was stopped in order; nothing protected runs there")
+		return
+	}
+	r.setNode(rec, ha.NodeMaintenance, fmt.Sprintf("its daemon was stopped in order; %d guests run on, unprotected until it starts again", running))
+	if mem.GossipGone != 0 && r.Corosync.Known && !slices.Contains(r.Corosync.Online, rec.Node) {
+		r.passive(rec, mem, "its daemon was stopped in order and corosync lost the node")
+	}
+}
+
+// suspect treats a node with a hint of death: power is read at once; fencing begins when lease and gossip agree, after
+// fence_delay, and after daemon_grace while corosync still lists the node.
+func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
+	why := "gossip lost it; its lease still stands"
+	if mem.LeaseGone != 0 && mem.GossipGone == 0 {
+		why = "its lease ran out; gossip still reaches it"
+	} else if mem.LeaseGone != 0 {
+		why = "gossip lost it and its lease ran out"
+	}
+	r.setNode(rec, ha.NodeSuspect, why)
+	if r.passive(rec, mem, why) || mem.LeaseGone == 0 || mem.GossipGone == 0 {
+		return
+	}
+	due := max(mem.LeaseGone, mem.GossipGone).Add(r.Timing.FenceDelay)
+	if r.Corosync.Known && slices.Contains(r.Corosync.Online, rec.Node) {
+		due = max(mem.LeaseGone, mem.GossipGone).Add(max(r.Timing.FenceDelay, r.Timing.DaemonGrace))
+		why += "; corosync still listed the node, its daemon may have died alone"
+	}
+	if r.now < due {
+		r.wakeAt(due)
+		return
+	}
+	r.beginFence(rec, mem, why)
+}
+
+// pruneProofs drops proofs about incarnations that hold no guest any more.
+func (r *round) pruneProofs(rec *ha.NodeRecord) {
+	rec.Proofs = slices.DeleteFunc(rec.Proofs, func(p ha.Proof) bool {
+		if p.Incarnation() == rec.Incarnation {
+			return false
+		}
+		for _, id := range sorted(r.guests) {
+			if slices.ContainsFunc(r.guests[id].Holders, func(h ha.Holder) bool { return h.Node == rec.Node && h.Incarnation == p.Incarnation() }) {
+				return false
+			}
+		}
+		return true
+	})
+	if len(rec.Proofs) == 0 {
+		rec.Proofs = nil
+	}
+}

@@ -1,0 +1,143 @@
+package leader
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bascule/ha"
+)
+
+// recoverGuests gives free guests a place: the important ones first, then by number.
+func (r *round) recoverGuests() {
+	var free []*ha.GuestRecord
+	for _, id := range sorted(r.guests) {
+		if g := r.guests[id]; g.State == ha.GuestRecovery {
+			free = append(free, g)
+		}
+	}
+	if len(free) == 0 {
+		return
+	}
+	slices.SortStableFunc(free, func(a, b *ha.GuestRecord) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.ID, b.ID))
+	})
+	nodes, proofs := r.candidates(), r.proofs()
+	for _, g := range free {
+		if h, ok := ha.MayReassign(g, proofs, r.released(g.ID)); !ok {
+			r.blocked(g, h)
+			continue
+		}
+		p := r.Placer.Place(g, nodes)
+		if p.Node == "" {
+			r.setGuest(g, ha.GuestRecovery, "no place: "+rejections(p.Rejected))
+			continue
+		}
+		r.restOnHolders(g)
+		i := slices.IndexFunc(nodes, func(c ha.Candidate) bool { return c.Node == p.Node })
+		nodes[i].MemoryFree -= g.Memory
+		nodes[i].Guests++
+		r.assign(g, p.Node, nodes[i].Incarnation, fmt.Sprintf("recovered from %s to %s", g.Node, p.Node))
+	}
+}
+
+// blocked explains a guest that one holder keeps from being assigned. A living holder that runs it is given it.
+func (r *round) blocked(g *ha.GuestRecord, h ha.Holder) {
+	rep := r.Store.GuestReports[h.Node][g.ID].Rec
+	if r.living(h.Node, h.Incarnation) && rep.Phase == ha.PhaseRunning && rep.Incarnation == h.Incarnation && rep.Generation >= h.Generation {
+		others := *g
+		others.Holders = slices.DeleteFunc(slices.Clone(g.Holders), func(o ha.Holder) bool { return o == h })
+		if _, ok := ha.MayReassign(&others, r.proofs(), r.released(g.ID)); ok {
+			r.restOnHolders(g)
+			r.assign(g, h.Node, h.Incarnation, "its move had already brought it to "+string(h.Node))
+			return
+		}
+	}
+	r.setGuest(g, ha.GuestRecovery, fmt.Sprintf("waiting for %s to prove or say that it holds nothing of it", h.Node))
+}
+
+// assign gives a guest to a node in a new generation. Further holders that are neither proven nor released stay listed.
+func (r *round) assign(g *ha.GuestRecord, n ha.NodeName, inc ha.Incarnation, reason string) {
+	proofs, released := r.proofs(), r.released(g.ID)
+	keep := slices.DeleteFunc(slices.Clone(g.Holders), func(h ha.Holder) bool {
+		return h.Node == n && h.Incarnation == inc || released(h) || slices.ContainsFunc(proofs, func(p ha.Proof) bool { return p.Covers(h, g.Storages) })
+	})
+	if g.Node != n && !slices.Contains(g.ConfigFrom, g.Node) {
+		g.ConfigFrom = append(g.ConfigFrom, g.Node)
+	}
+	g.Generation++
+	g.Node, g.Incarnation, g.Move = n, inc, nil
+	g.Holders = append([]ha.Holder{{Node: n, Incarnation: inc, Generation: g.Generation}}, keep...)
+	to := ha.GuestStarting
+	if g.Requested != ha.RequestedStarted {
+		to = ha.GuestStopped
+	}
+	r.setGuest(g, to, reason)
+}
+
+// restOnHolders guards the assignment by the records it rests on: the holders' node records with their proofs (unchanged
+// since read) and their releases.
+func (r *round) restOnHolders(g *ha.GuestRecord) {
+	for _, h := range g.Holders {
+		r.rest(g.ID, ha.KeyGuestReport(h.Node, g.ID), r.Store.GuestReports[h.Node][g.ID].Rev)
+		if old, ok := r.Store.Nodes[h.Node]; ok && sameRecord(r.nodes[h.Node], old.Rec) {
+			r.rest(g.ID, ha.KeyNode(h.Node), old.Rev)
+		}
+	}
+}
+
+// candidates are the nodes as placement sees them, with what is already promised taken off.
+func (r *round) candidates() []ha.Candidate {
+	var out []ha.Candidate
+	for _, m := range r.Members {
+		if m.Witness {
+			continue
+		}
+		rep, reg := r.registered(m.Name)
+		c := ha.Candidate{Node: m.Name, Incarnation: rep.Incarnation, Usable: true, MemoryFree: rep.Memory - r.HostReserve}
+		rec := r.nodes[m.Name]
+		switch {
+		case rec == nil || !reg:
+			c.Usable, c.Why = false, "not registered"
+		case rec.State != ha.NodeOnline || !r.living(m.Name, rep.Incarnation):
+			c.Usable, c.Why = false, "it is "+string(rec.State)
+		case !rep.Quorate:
+			c.Usable, c.Why = false, "it has no Proxmox (corosync) quorum"
+		}
+		for _, s := range rep.Storages {
+			if s.Active {
+				c.Storages = append(c.Storages, s.Name)
+			}
+		}
+		r.occupy(&c, rep)
+		out = append(out, c)
+	}
+	return out
+}
+
+// occupy takes off what is assigned there, is moving there, or runs there unprotected.
+func (r *round) occupy(c *ha.Candidate, rep ha.NodeReport) {
+	for _, id := range sorted(r.guests) {
+		g := r.guests[id]
+		here := g.Node == c.Node && g.State != ha.GuestRecovery && g.Requested == ha.RequestedStarted
+		if here || g.Move != nil && g.Move.Target == c.Node {
+			c.MemoryFree -= g.Memory
+			c.Guests++
+		}
+	}
+	for _, s := range rep.Guests {
+		if r.guests[s.ID] == nil && s.Running {
+			c.MemoryFree -= s.Memory
+			c.Guests++
+		}
+	}
+}
+
+func rejections(rs []ha.Rejection) string {
+	var parts []string
+	for _, x := range rs {
+		parts = append(parts, string(x.Node)+": "+x.Why)
+	}
+	return strings.Join(parts, "; ")
+}

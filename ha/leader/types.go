@@ -1,0 +1,80 @@
+package leader
+
+import (
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/ladder"
+)
+
+// Placer chooses a node for a guest (ha/placement).
+type Placer interface {
+	Place(g *ha.GuestRecord, nodes []ha.Candidate) ha.Placement
+}
+
+// Options is the leader's configuration.
+type Options struct {
+	Members       []ha.Member
+	Plans         map[ha.NodeName]ladder.Plan
+	MaxRelocate   int   // relocations after failed starts before a guest is given up
+	ParallelMoves int   // moves at once from one draining node
+	HostReserve   int64 // bytes of a node's memory that guests never get
+}
+
+// Leader decides. Its value never changes; what it remembers between rounds is in State.
+type Leader struct {
+	Options
+	Placer Placer
+}
+
+// State is what one leadership remembers between rounds beyond the records. A new leader starts with the zero State; that
+// only costs time.
+type State struct {
+	Nodes map[ha.NodeName]NodeMemory
+}
+
+// NodeMemory is this leadership's view of one node over time.
+type NodeMemory struct {
+	LeaseGone  ha.Instant // first seen gone; 0: it stands
+	GossipGone ha.Instant // first seen dead in gossip; 0: alive
+	Returned   ha.Instant // registered and alive again since, while being fenced
+	Ladder     ladder.Memory
+	Checks     map[string]CheckMemory
+}
+
+// CheckMemory is when a device's health was or will be looked at.
+type CheckMemory struct {
+	InFlight    bool
+	Incarnation ha.Incarnation
+	Next        ha.Instant
+}
+
+// Observation is everything that a decision may depend on.
+type Observation struct {
+	Wall     time.Time // for people: records and events; never compared
+	Self     ha.NodeName
+	Term     ha.Term
+	Deadline ha.Instant // of our own leadership
+	Timing   ha.Timing
+	Store    ha.Snapshot
+	Gossip   map[ha.NodeName]ha.GossipView
+	Corosync ha.CorosyncView
+	Readings []ha.DeviceReading // answers since the last round
+}
+
+// Commit is one transaction and what follows when, and only when, it succeeds.
+type Commit struct {
+	Subject     string
+	Txn         ha.Txn
+	Revoke      []ha.LeaseID
+	Commands    []ha.DeviceCommand
+	Transitions []ha.Transition
+}
+
+// Decision is what the shell shall do. Commits are independent of each other and tried in order.
+type Decision struct {
+	State   State
+	Commits []Commit
+	Reads   []ha.DeviceCommand // harmless: may be sent without a commit
+	Wake    ha.Instant         // decide again then at the latest; 0: only when something changes
+}

@@ -1,0 +1,24 @@
+package ha
+
+// Candidate is a node as placement sees it.
+type Candidate struct {
+	Node        NodeName
+	Incarnation Incarnation
+	Usable      bool   // online, registered, corosync-quorate, not draining
+	Why         string // why not usable
+	MemoryFree  int64  // bytes left for guests after those assigned or running there
+	Guests      int    // guests assigned there
+	Storages    []string
+}
+
+// Placement is where a guest goes, or why nowhere.
+type Placement struct {
+	Node     NodeName // empty: no place
+	Rejected []Rejection
+}
+
+// Rejection says why a guest may not run on a node.
+type Rejection struct {
+	Node NodeName `json:"node"`
+	Why  string   `json:"why"`
+}
