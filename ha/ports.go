@@ -86,3 +86,58 @@ type DeviceReading struct {
 	SystemUUID  string // of a read, where the device tells
 	Problem     string // empty: the device answered as it should
 }
+
+// Errors of the Proxmox port that decide what an agent does next.
+var (
+	// ErrConfigGone: no directory that the guest may be taken from has its config.
+	ErrConfigGone = errors.New("proxmox: the guest's config is not there")
+	// ErrNoQuorum: Proxmox refuses because corosync has no quorum here; try again.
+	ErrNoQuorum = errors.New("proxmox: no corosync quorum")
+	// ErrStillRunning: the call's time is over but what it began goes on; look before trying again.
+	ErrStillRunning = errors.New("proxmox: still running")
+	// ErrGuestLocked: the guest carries a lock that may not be cleared here.
+	ErrGuestLocked = errors.New("proxmox: guest is locked")
+)
+
+// Inventory is what one node's Proxmox shows: bytes of memory, storages, guests whose config lies there.
+type Inventory struct {
+	Memory   int64
+	Storages []StorageReport
+	Guests   []GuestSeen
+}
+
+// StopCause is why a guest is stopped.
+type StopCause string
+
+// The causes. Only a user's own stop changes what is requested.
+const (
+	CauseUser    StopCause = "user"    // a user's stop or shutdown task
+	CausePassing StopCause = "passing" // stopall, backup, migration, snapshot, node shutdown
+	CauseNone    StopCause = "none"    // no task: it crashed or powered itself off
+)
+
+// StoreHealth is the store's own state as one node sees it.
+type StoreHealth struct {
+	Available  bool
+	RaftLeader NodeName
+	Voters     []NodeName
+	Answering  []NodeName
+	Reason     string // why not available
+}
+
+// GuardStatus is what the guard says of itself.
+type GuardStatus struct {
+	Connected bool
+	Phase     string
+	Driver    string // watchdog driver, "" when none
+	Armed     bool
+	Deadline  Instant
+	Clean     bool // nothing that it watches runs, or it watches nothing
+	Detail    string
+}
+
+// GuestRef names a guest to the guard.
+type GuestRef struct {
+	ID   VMID      `json:"id"`
+	Kind GuestKind `json:"kind"`
+}

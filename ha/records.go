@@ -118,7 +118,8 @@ type NodeRecord struct {
 	Since       time.Time     `json:"since"`
 	Incarnation Incarnation   `json:"incarnation"` // the last one that the leader saw registered
 	Lease       LeaseID       `json:"lease"`
-	Drain       bool          `json:"drain,omitempty"` // an operator's wish; survives leaders
+	SystemUUID  string        `json:"system_uuid,omitempty"` // of the machine that carries the name; a newcomer must match it
+	Drain       bool          `json:"drain,omitempty"`       // an operator's wish; survives leaders
 	Devices     []DeviceCheck `json:"devices,omitempty"`
 	Proofs      []Proof       `json:"proofs,omitempty"` // about past incarnations that are still holders of guests
 }

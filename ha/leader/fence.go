@@ -12,9 +12,9 @@ import (
 func (r *round) facts(rec *ha.NodeRecord, mem *NodeMemory) ladder.Facts {
 	n := rec.Node
 	f := ladder.Facts{Node: n, Incarnation: rec.Incarnation, Checks: rec.Devices,
-		LeaseGone: mem.LeaseGone != 0, GoneSince: mem.LeaseGone, GossipAlive: r.Gossip[n].Alive}
+		SystemUUID: rec.SystemUUID, LeaseGone: mem.LeaseGone != 0, GoneSince: mem.LeaseGone, GossipAlive: r.Gossip[n].Alive}
 	if rep := r.Store.Reports[n].Rec; rep.Incarnation == rec.Incarnation {
-		f.SystemUUID, f.Armed, f.Timing = rep.SystemUUID, rep.Armed && rep.WatchdogDriver != "", rep.Timing
+		f.Armed, f.Timing = rep.Armed && rep.WatchdogDriver != "", rep.Timing
 	}
 	if rep, ok := r.registered(n); ok {
 		f.Registered, f.RegUUID = rep.Incarnation, rep.SystemUUID
@@ -151,7 +151,7 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 		r.setNode(rec, ha.NodeFenced, "ALARM: it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
 		return
 	}
-	rec.Incarnation, rec.Lease = rep.Incarnation, rep.Lease
+	rec.Incarnation, rec.Lease, rec.SystemUUID = rep.Incarnation, rep.Lease, rep.SystemUUID
 	mem.Ladder = ladder.Memory{}
 	r.fences[rec.Node] = nil
 	if rec.Drain {

@@ -49,7 +49,7 @@ func (r *round) hints(n ha.NodeName, mem *NodeMemory) {
 
 // admit makes the record of a node that registered for the first time.
 func (r *round) admit(n ha.NodeName, rep ha.NodeReport) {
-	rec := &ha.NodeRecord{Schema: ha.Schema, Node: n, Incarnation: rep.Incarnation, Lease: rep.Lease}
+	rec := &ha.NodeRecord{Schema: ha.Schema, Node: n, Incarnation: rep.Incarnation, Lease: rep.Lease, SystemUUID: rep.SystemUUID}
 	r.nodes[n] = rec
 	r.setNode(rec, ha.NodeOnline, "registered for the first time")
 }

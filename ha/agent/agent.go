@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"bascule/ha"
+	"bascule/ha/leader"
+	"bascule/ha/node"
+)
+
+// Config is what an agent is made of. All ports are required but Notifier.
+type Config struct {
+	Node        node.Config
+	Leader      leader.Leader
+	Version     string
+	SystemUUID  string
+	TrustDriver func(watchdogDriver string) bool // whether a guard with this driver counts as armed
+	LeaseFile   string                           // keeps the lease id over a restart
+	GuestsFile  string                           // generations of the guests started here, for people and the lab
+	Now         func() ha.Instant                // CLOCK_BOOTTIME
+	Store       Store
+	Gossip      Gossip
+	Proxmox     Proxmox // nil on a witness
+	Guard       Guard   // nil on a witness
+	Processes   Processes
+	Executor    Executor
+	Notifier    Notifier
+	Log         logrus.FieldLogger
+	Alive       func() // called by the machine's loop at least once a second (systemd's watchdog)
+}
+
+// Agent is one node's agent.
+type Agent struct {
+	cfg    Config
+	log    logrus.FieldLogger
+	events chan node.Event
+	looks  chan struct{} // asks for an inventory now
+	leads  chan struct{} // wakes the leader's loop
+	sync   chan struct{} // asks to send the permit's guests to the guard
+
+	mu        sync.Mutex
+	lease     node.Lease
+	view      ha.Snapshot
+	viewAt    time.Time
+	viewOK    bool
+	guard     ha.GuardStatus
+	corosync  ha.CorosyncView
+	inventory ha.Inventory
+	health    ha.StoreHealth
+	healthAt  time.Time // since when the store is in this condition
+	problems  map[string]string
+	leaving   bool
+	left      chan struct{} // closed when an orderly leave is committed (or given up)
+	subs      map[chan struct{}]struct{}
+
+	reportMu sync.Mutex // one writer of the node report at a time
+	reports  *reporter
+	readings *readings
+	runCtx   context.Context // of Run
+}
+
+// New makes an agent; Run starts it.
+func New(c Config) *Agent {
+	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1),
+		sync: make(chan struct{}, 1), problems: map[string]string{}, left: make(chan struct{}), subs: map[chan struct{}]struct{}{}}
+	a.reports = newReporter(a)
+	a.readings = &readings{wake: a.WakeLeader}
+	return a
+}
+
+// Run works until ctx ends. It returns the first error of a loop; an orderly stop is Leave, then cancelling ctx.
+func (a *Agent) Run(ctx context.Context) error {
+	adopt, deadline := a.adoptable(ctx)
+	a.runCtx = ctx
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.machineLoop(ctx, adopt, deadline) })
+	g.Go(func() error { return a.leaderLoop(ctx) })
+	g.Go(func() error { return a.viewLoop(ctx) })
+	g.Go(func() error { return a.healthLoop(ctx) })
+	g.Go(func() error { return a.reports.loop(ctx) })
+	if !a.cfg.Node.Witness {
+		g.Go(func() error { return a.lookLoop(ctx) })
+		g.Go(func() error { return a.corosyncLoop(ctx) })
+		g.Go(func() error { return a.guardLoop(ctx) })
+	} else {
+		a.send(ctx, node.GuardSeen{Connected: true, Clean: true})
+	}
+	return g.Wait()
+}
+
+// send hands an event to the machine.
+func (a *Agent) send(ctx context.Context, e node.Event) {
+	select {
+	case a.events <- e:
+	case <-ctx.Done():
+	}
+}
+
+// poke wakes a loop; a poke that is already waiting is enough.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// WakeLeader makes the leader's loop look again now. It never blocks; gossip and devices call it.
+func (a *Agent) WakeLeader() { poke(a.leads) }
+
+// problem notes or clears (empty text) something that the node's operator should know and do.
+func (a *Agent) problem(key, text string) {
+	a.mu.Lock()
+	old := a.problems[key]
+	if text == "" {
+		delete(a.problems, key)
+	} else {
+		a.problems[key] = text
+	}
+	a.mu.Unlock()
+	if old != text {
+		if text != "" {
+			a.log.WithField("reason", key).Warn(text)
+		}
+		a.reports.wake()
+	}
+}

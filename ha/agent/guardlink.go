@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// guardLoop passes permits to the guard as they come, asks it how it is, and arms it.
+func (a *Agent) guardLoop(ctx context.Context) error {
+	tick := time.NewTicker(guardEvery)
+	defer tick.Stop()
+	for {
+		if err := a.syncGuard(ctx, nil); err != nil && ctx.Err() == nil {
+			a.problem("guard", "the guard does not answer ("+err.Error()+"): nothing is started here; look at bascule-guard.service")
+		}
+		a.askGuard(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.sync:
+		case <-tick.C:
+		}
+	}
+}
+
+// askGuard learns the guard's state and passes it on; a guard that is not armed is armed, unless we are leaving.
+func (a *Agent) askGuard(ctx context.Context) {
+	c, cancel := context.WithTimeout(ctx, guardEvery)
+	defer cancel()
+	st, err := a.cfg.Guard.Status(c)
+	if err != nil {
+		st = ha.GuardStatus{}
+	}
+	a.mu.Lock()
+	changed := st.Driver != a.guard.Driver || st.Armed != a.guard.Armed || st.Connected != a.guard.Connected || st.Phase != a.guard.Phase
+	a.guard = st
+	leaving := a.leaving
+	a.mu.Unlock()
+	if changed {
+		a.reports.wake()
+		a.changed()
+	}
+	a.send(ctx, node.GuardSeen{Connected: st.Connected, Clean: st.Clean, Deadline: st.Deadline})
+	if !st.Connected {
+		return
+	}
+	a.problem("guard", "")
+	if st.Driver != "" && !st.Armed && !leaving {
+		if err := a.cfg.Guard.Arm(c); err != nil {
+			a.problem("watchdog", "the watchdog cannot be armed: "+err.Error()+"; this node gives no proof by self-fencing")
+			return
+		}
+	}
+	a.problem("watchdog", "")
+}
+
+// syncGuard sends the guard the permit and the guests that it covers: all that this node holds, and extra ones that are about to
+// be started. A permit that ended is not sent.
+func (a *Agent) syncGuard(ctx context.Context, extra *ha.GuestRef) error {
+	a.mu.Lock()
+	l, leaving := a.lease, a.leaving
+	refs := map[ha.VMID]ha.GuestRef{}
+	for id, g := range a.view.Guests {
+		for _, h := range g.Rec.Holders {
+			if h.Node == a.cfg.Node.Self && h.Incarnation == a.cfg.Node.Incarnation {
+				refs[id] = ha.GuestRef{ID: id, Kind: g.Rec.Kind}
+			}
+		}
+	}
+	for _, s := range a.inventory.Guests {
+		if s.Protected && s.Running {
+			refs[s.ID] = ha.GuestRef{ID: s.ID, Kind: s.Kind}
+		}
+	}
+	a.mu.Unlock()
+	if extra != nil {
+		refs[extra.ID] = *extra
+	}
+	if leaving || !l.Valid(a.cfg.Now()) {
+		return nil
+	}
+	var list []ha.GuestRef
+	for _, id := range slices.Sorted(maps.Keys(refs)) {
+		list = append(list, refs[id])
+	}
+	c, cancel := context.WithTimeout(ctx, guardEvery)
+	defer cancel()
+	return a.cfg.Guard.Permit(c, a.cfg.Node.Incarnation, a.cfg.Now(), l.Deadline, list)
+}
+
+// noteGeneration keeps the generation of a guest that is about to be started, for people who look at the node.
+func (a *Agent) noteGeneration(id ha.VMID, gen ha.Generation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[string]map[string]ha.Generation{}
+	for vmid, g := range a.view.Guests {
+		if g.Rec.Node == a.cfg.Node.Self || g.Rec.Move != nil && g.Rec.Move.Target == a.cfg.Node.Self {
+			all[strconv.Itoa(int(vmid))] = map[string]ha.Generation{"generation": g.Rec.Generation}
+		}
+	}
+	if id != 0 {
+		all[strconv.Itoa(int(id))] = map[string]ha.Generation{"generation": gen}
+	}
+	b, err := json.Marshal(all)
+	if err == nil {
+		err = renameio.WriteFile(a.cfg.GuestsFile, b, 0o640)
+	}
+	if err != nil {
+		a.log.WithField("reason", err.Error()).Warn("cannot write the list of generations")
+	}
+}

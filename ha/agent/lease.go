@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+
+	"github.com/google/renameio/v2"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// leaseFile is what is kept over a restart of the daemon within one boot.
+type leaseFile struct {
+	Lease       ha.LeaseID     `json:"lease"`
+	Incarnation ha.Incarnation `json:"incarnation"`
+}
+
+// adoptable returns the lease of the process before this one, with the permit deadline that the guard still holds: a crashed
+// and restarted daemon goes on with both and touches no guest.
+func (a *Agent) adoptable(ctx context.Context) (ha.LeaseID, ha.Instant) {
+	if a.cfg.Node.Witness {
+		return 0, 0
+	}
+	var f leaseFile
+	b, err := os.ReadFile(a.cfg.LeaseFile)
+	if err != nil || json.Unmarshal(b, &f) != nil || f.Incarnation != a.cfg.Node.Incarnation || f.Lease == 0 {
+		return 0, 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+	defer cancel()
+	st, err := a.cfg.Guard.Status(ctx)
+	if err != nil || a.cfg.Now() >= st.Deadline {
+		return 0, 0
+	}
+	a.log.WithField("reason", "lease and permit are unbroken").Info("going on with the lease of the process before")
+	return f.Lease, st.Deadline
+}
+
+// keepLease writes the lease's id for the next process. Failing costs only the re-adoption.
+func (a *Agent) keepLease(id ha.LeaseID) {
+	if a.cfg.Node.Witness {
+		return
+	}
+	b := ha.Encode(leaseFile{Lease: id, Incarnation: a.cfg.Node.Incarnation})
+	if err := renameio.WriteFile(a.cfg.LeaseFile, b, 0o600); err != nil {
+		a.log.WithField("reason", err.Error()).Warn("cannot keep the lease's id; a restart of basculed will have to stop the guests here")
+	}
+}
+
+// grant, register, renew, campaign and resign each carry out one effect and answer with one event.
+
+func (a *Agent) grant(ctx context.Context) {
+	sent := a.cfg.Now()
+	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+	defer cancel()
+	id, err := a.cfg.Store.Grant(c, a.cfg.Node.Timing.LeaseTTL)
+	a.send(ctx, node.Granted{Sent: sent, ID: id, OK: err == nil})
+}
+
+// register binds the lease key to the lease; the report goes with it so that nobody sees one without the other.
+func (a *Agent) register(ctx context.Context, id ha.LeaseID) {
+	self := a.cfg.Node.Self
+	rep := a.reports.build(id)
+	t := ha.Txn{Puts: []ha.Put{
+		{Key: ha.KeyLease(self), Value: ha.Encode(ha.LeaseRecord{Node: self, Incarnation: a.cfg.Node.Incarnation, Lease: id}), Lease: id},
+		{Key: ha.KeyReport(self), Value: ha.Encode(rep)},
+	}}
+	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+	defer cancel()
+	_, err := a.cfg.Store.Commit(c, t)
+	if err == nil {
+		a.reports.written(rep)
+	} else {
+		a.log.WithField("reason", err.Error()).Warn("cannot register this node in the store; trying again")
+	}
+	a.send(ctx, node.Registered{ID: id, OK: err == nil})
+}
+
+func (a *Agent) renew(ctx context.Context, id ha.LeaseID) {
+	sent := a.cfg.Now()
+	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+	defer cancel()
+	_, err := a.cfg.Store.Renew(c, id)
+	if err != nil {
+		a.log.WithField("reason", err.Error()).Debug("lease renewal failed")
+	}
+	a.send(ctx, node.Renewed{ID: id, Sent: sent, OK: err == nil, Gone: errors.Is(err, ha.ErrLeaseGone)})
+}
+
+func (a *Agent) campaign(ctx context.Context, id ha.LeaseID) {
+	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+	defer cancel()
+	term, _, err := a.cfg.Store.Campaign(c, ha.LeaderRecord{Node: a.cfg.Node.Self, Incarnation: a.cfg.Node.Incarnation, Lease: id})
+	if err != nil {
+		term = 0
+		a.log.WithField("reason", err.Error()).Debug("campaign failed")
+	}
+	a.send(ctx, node.Campaigned{Term: term})
+}
+
+func (a *Agent) resign(ctx context.Context, t ha.Term) {
+	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+	defer cancel()
+	if err := a.cfg.Store.Resign(c, t); err != nil && !errors.Is(err, ha.ErrConflict) {
+		a.log.WithField("term", int64(t)).WithField("reason", err.Error()).Warn("cannot give the leadership back; it ends with the lease")
+	}
+}

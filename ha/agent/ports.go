@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"bascule/ha"
+)
+
+// Store is the truth (ha/etcd). Errors are those of package ha: ErrConflict, ErrAmbiguous, ErrUnavailable, ErrLeaseGone.
+type Store interface {
+	Get(ctx context.Context, key string) (*ha.KV, int64, error) // linearizable
+	Latest() (rev int64, kvs []ha.KV, ok bool)                  // the watched copy
+	Commit(ctx context.Context, t ha.Txn) (rev int64, err error)
+	Grant(ctx context.Context, ttl time.Duration) (ha.LeaseID, error)
+	Renew(ctx context.Context, id ha.LeaseID) (time.Duration, error)
+	Revoke(ctx context.Context, id ha.LeaseID) error
+	Campaign(ctx context.Context, r ha.LeaderRecord) (ha.Term, *ha.LeaderRecord, error)
+	Resign(ctx context.Context, t ha.Term) error
+	Health(ctx context.Context) ha.StoreHealth
+	MoveRaftLeaderOff(ctx context.Context, n ha.NodeName) (moved bool, to string, err error)
+}
+
+// Gossip is who is alive, as a hint (ha/gossip).
+type Gossip interface {
+	View() map[ha.NodeName]ha.GossipView
+	UpdateMeta()
+	Leave(ctx context.Context) error
+}
+
+// Proxmox is this node's own Proxmox (ha/proxmox).
+type Proxmox interface {
+	Inventory(ctx context.Context) (ha.Inventory, error)
+	Members(ctx context.Context) (ha.CorosyncView, error)
+	Running(ctx context.Context, id ha.VMID, kind ha.GuestKind) (bool, error)
+	Claim(ctx context.Context, id ha.VMID, kind ha.GuestKind, from ha.NodeName) error
+	ConfigAt(ctx context.Context, id ha.VMID, kind ha.GuestKind) (ha.NodeName, error) // "" when no directory has it
+	ClearLock(ctx context.Context, id ha.VMID, kind ha.GuestKind) (lock string, err error)
+	SetOnboot(ctx context.Context, id ha.VMID, kind ha.GuestKind, on bool) error
+	StoragesActive(ctx context.Context, names []string) (inactive []string, err error)
+	Start(ctx context.Context, id ha.VMID, kind ha.GuestKind) error
+	Stop(ctx context.Context, id ha.VMID, kind ha.GuestKind) error
+	Migrate(ctx context.Context, id ha.VMID, kind ha.GuestKind, target ha.NodeName, live bool) error
+	StopCause(ctx context.Context, id ha.VMID, since time.Time) (c ha.StopCause, detail string, err error)
+}
+
+// Guard is the guard process (ha/guard).
+type Guard interface {
+	Permit(ctx context.Context, inc ha.Incarnation, sent, deadline ha.Instant, guests []ha.GuestRef) error
+	Arm(ctx context.Context) error
+	Disarm(ctx context.Context) error
+	Status(ctx context.Context) (ha.GuardStatus, error)
+}
+
+// Processes finds and ends what is left of a guest on this node.
+type Processes interface {
+	Find(ids []ha.GuestRef) ([]Process, error)
+	Kill(p Process) error
+}
+
+// Process is one process of a guest.
+type Process struct {
+	PID      int
+	Start    uint64 // start time in clock ticks: a recycled PID is another process
+	Guest    ha.VMID
+	What     string // worker, guest, monitor, other
+	Incoming bool   // a migration's target that has not been switched over yet
+}
+
+// Executor carries out device commands (fencing). Do answers always, in bounded time.
+type Executor interface {
+	Do(ctx context.Context, c ha.DeviceCommand) ha.DeviceReading
+}
+
+// Notifier passes stored events on to people (ha/alert). It never blocks.
+type Notifier interface{ Notify(e ha.Event) }

@@ -1,0 +1,261 @@
+package node
+
+import (
+	"time"
+
+	"bascule/ha"
+)
+
+// Lease is the node's lease, its permit and its leadership.
+type Lease struct {
+	ID         ha.LeaseID
+	Phase      LeasePhase
+	Deadline   ha.Instant // end of the permit; in the past or 0: none
+	Sent       ha.Instant // sending of the last good grant or renewal
+	NextTry    ha.Instant
+	Quiet      ha.Instant // neither campaigns nor starts guests before
+	Term       ha.Term    // 0: not leading
+	Campaign   bool       // in flight
+	NoLeader   bool       // the store's view has no leader
+	OldTerm    ha.Term    // the view says that we lead under a term that this process never won
+	GuardClean bool
+	Leaving    bool
+}
+
+// LeasePhase is how far the lease is.
+type LeasePhase string
+
+// The phases of a lease.
+const (
+	LeaseNone        LeasePhase = "none"
+	LeaseGranting    LeasePhase = "granting"
+	LeaseRegistering LeasePhase = "registering"
+	LeaseHeld        LeasePhase = "held"
+	LeaseRenewing    LeasePhase = "renewing" // held, a renewal is in flight
+	LeaseEnding      LeasePhase = "ending"   // lost: a new one only when the guard says that nothing runs
+)
+
+// retryPause is between two tries of a store call that failed at once.
+const retryPause = 100 * time.Millisecond
+
+// Granted answers Grant.
+type Granted struct {
+	Sent ha.Instant
+	ID   ha.LeaseID
+	OK   bool
+}
+
+// Registered answers Register: the lease key and the report are written.
+type Registered struct {
+	ID ha.LeaseID
+	OK bool
+}
+
+// Renewed answers Renew. Gone: the store says that the lease does not exist any more.
+type Renewed struct {
+	ID   ha.LeaseID
+	Sent ha.Instant
+	OK   bool
+	Gone bool
+}
+
+// LeaderSeen is the leader key in the store's view: Term 0 when there is none; Mine when it carries our lease.
+type LeaderSeen struct {
+	Term ha.Term
+	Mine bool
+	Rev  int64 // revision of the view: one older than our own term says nothing about it
+}
+
+// Campaigned answers Campaign: the term won, 0 when not.
+type Campaigned struct{ Term ha.Term }
+
+// Leave begins an orderly stop.
+type Leave struct{}
+
+// Grant asks for a new lease of Timing.LeaseTTL.
+type Grant struct{}
+
+// Register asks to bind the lease key to the lease and to write the node report.
+type Register struct{ ID ha.LeaseID }
+
+// Renew asks for one renewal.
+type Renew struct{ ID ha.LeaseID }
+
+// Campaign asks for one try at the leadership.
+type Campaign struct{ ID ha.LeaseID }
+
+// Resign asks to give the leadership of a term back.
+type Resign struct{ Term ha.Term }
+
+// Permit tells the guard the permit's deadline.
+type Permit struct{ Deadline ha.Instant }
+
+func (Granted) event()    {}
+func (Registered) event() {}
+func (Renewed) event()    {}
+func (LeaderSeen) event() {}
+func (Campaigned) event() {}
+func (Leave) event()      {}
+func (Grant) effect()     {}
+func (Register) effect()  {}
+func (Renew) effect()     {}
+func (Campaign) effect()  {}
+func (Resign) effect()    {}
+func (Permit) effect()    {}
+
+// Start returns the state of a starting daemon. adopt is the lease kept from before a restart in the same incarnation with the
+// permit deadline that the guard still holds; it is used only while that permit is unbroken.
+func Start(now ha.Instant, c Config, adopt ha.LeaseID, deadline ha.Instant) State {
+	s := State{Guests: map[ha.VMID]Guest{}, Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{}}
+	s.Lease = Lease{Phase: LeaseEnding, Quiet: now.Add(c.Timing.QuietTime())}
+	if adopt != 0 && now < deadline {
+		s.Lease.ID, s.Lease.Phase, s.Lease.Deadline = adopt, LeaseHeld, deadline
+	}
+	return s
+}
+
+// Valid says whether the permit holds now.
+func (l Lease) Valid(now ha.Instant) bool { return now < l.Deadline }
+
+// Leads says whether the node may act as the leader now.
+func (l Lease) Leads(now ha.Instant) bool { return l.Term != 0 && l.Valid(now) }
+
+// stepLease handles the events of the lease. A permit begins when the node is registered and ends on its own deadline, or at once
+// when the store says that the lease is gone.
+func (m *machine) stepLease(e Event) {
+	l := &m.s.Lease
+	switch e := e.(type) {
+	case Granted:
+		m.granted(e)
+	case Registered:
+		if l.Phase != LeaseRegistering || e.ID != l.ID {
+			return
+		}
+		if !e.OK {
+			l.Phase, l.NextTry = LeaseEnding, m.now.Add(retryPause)
+			return
+		}
+		l.Phase = LeaseHeld
+		m.permit(m.c.Timing.PermitDeadline(l.Sent))
+	case Renewed:
+		m.renewed(e)
+	case GuardSeen:
+		l.GuardClean = e.Connected && e.Clean
+	case LeaderSeen:
+		if l.Term != 0 && e.Rev < int64(l.Term) {
+			return
+		}
+		l.NoLeader = e.Term == 0
+		l.OldTerm = 0
+		if e.Mine && e.Term != l.Term && !l.Campaign {
+			l.OldTerm = e.Term
+		}
+		if l.Term != 0 && e.Term != l.Term && !l.Campaign {
+			l.Term = 0
+		}
+	case Campaigned:
+		l.Campaign = false
+		l.NextTry = m.now.Add(retryPause)
+		if e.Term != 0 && l.Valid(m.now) && !l.Leaving {
+			l.Term, l.NoLeader = e.Term, false
+		}
+	case Leave:
+		l.Leaving = true
+		m.resign()
+	}
+}
+
+func (m *machine) granted(e Granted) {
+	l := &m.s.Lease
+	if l.Phase != LeaseGranting {
+		return
+	}
+	if !e.OK || l.Leaving {
+		l.Phase, l.NextTry = LeaseEnding, m.now.Add(retryPause)
+		return
+	}
+	l.ID, l.Sent, l.Phase = e.ID, e.Sent, LeaseRegistering
+	m.out = append(m.out, Register{ID: e.ID})
+}
+
+func (m *machine) renewed(e Renewed) {
+	l := &m.s.Lease
+	if l.Phase != LeaseRenewing || e.ID != l.ID {
+		return
+	}
+	l.Phase = LeaseHeld
+	switch {
+	case e.Gone:
+		m.lose()
+	case e.OK:
+		l.Sent = e.Sent
+		m.permit(m.c.Timing.PermitDeadline(e.Sent))
+	default:
+		l.NextTry = m.now.Add(retryPause)
+	}
+}
+
+// lose ends the permit and the leadership. The guard ends what runs at the deadline that it knows.
+func (m *machine) lose() {
+	l := &m.s.Lease
+	l.ID, l.Phase, l.Deadline, l.Term, l.GuardClean = 0, LeaseEnding, min(l.Deadline, m.now), 0, false
+	m.dropJobs()
+}
+
+// permit moves the deadline forward, never back.
+func (m *machine) permit(deadline ha.Instant) {
+	if deadline > m.s.Lease.Deadline {
+		m.s.Lease.Deadline = deadline
+		m.out = append(m.out, Permit{Deadline: deadline})
+	}
+}
+
+func (m *machine) resign() {
+	if l := &m.s.Lease; l.Term != 0 {
+		m.out = append(m.out, Resign{Term: l.Term})
+		l.Term = 0
+	}
+}
+
+// driveLease does what is due now.
+func (m *machine) driveLease() {
+	l := &m.s.Lease
+	if l.Phase == LeaseHeld && !l.Valid(m.now) { // ran out under us: the guard is at work
+		m.lose()
+	}
+	switch {
+	case l.Phase == LeaseEnding && l.GuardClean && !l.Leaving && m.now >= l.NextTry:
+		l.Phase = LeaseGranting
+		m.out = append(m.out, Grant{})
+	case l.Phase == LeaseHeld && m.now >= max(l.NextTry, min(l.Sent.Add(m.c.Timing.RenewEvery), l.Deadline)):
+		l.Phase = LeaseRenewing
+		m.out = append(m.out, Renew{ID: l.ID})
+	}
+	if l.OldTerm != 0 { // a term of the process before this one: give it back, so that somebody leads at once
+		m.out = append(m.out, Resign{Term: l.OldTerm})
+		l.OldTerm = 0
+	}
+	held := l.Phase == LeaseHeld || l.Phase == LeaseRenewing
+	if held && l.NoLeader && l.Term == 0 && !l.Campaign && !l.Leaving && !m.c.Witness && l.Valid(m.now) && m.now >= max(l.Quiet, l.NextTry) {
+		l.Campaign = true
+		m.out = append(m.out, Campaign{ID: l.ID})
+	}
+}
+
+// nextLease is when driveLease has something to do at the latest; 0: only after an event.
+func (m *machine) nextLease() ha.Instant {
+	l := m.s.Lease
+	switch {
+	case l.Phase == LeaseEnding && l.GuardClean && !l.Leaving:
+		return l.NextTry
+	case l.Phase == LeaseHeld:
+		next := max(l.NextTry, min(l.Sent.Add(m.c.Timing.RenewEvery), l.Deadline))
+		if l.NoLeader && !l.Campaign && l.Term == 0 && !l.Leaving && !m.c.Witness {
+			next = min(next, max(l.Quiet, l.NextTry))
+		}
+		return next
+	case l.Phase == LeaseRenewing:
+		return l.Deadline
+	}
+	return 0
+}

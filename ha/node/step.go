@@ -1,0 +1,127 @@
+package node
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"bascule/ha"
+)
+
+// Step takes one event and returns the next state, what to do, and when to send a Tick at the latest (0: no need).
+// Equal inputs give equal outputs; the state passed in is not changed.
+func (c Config) Step(now ha.Instant, s State, e Event) (State, []Effect, ha.Instant) {
+	m := &machine{c: c, now: now, s: s}
+	m.s.Guests = maps.Clone(s.Guests)
+	m.stepLease(e)
+	m.stepGuests(e)
+	m.driveLease()
+	m.driveGuests()
+	next := m.nextLease()
+	if g := m.wake; g != 0 && (next == 0 || g < next) {
+		next = g
+	}
+	return m.s, m.out, next
+}
+
+type machine struct {
+	c    Config
+	now  ha.Instant
+	s    State
+	out  []Effect
+	wake ha.Instant
+}
+
+func (m *machine) wakeAt(at ha.Instant) {
+	if m.wake == 0 || at < m.wake {
+		m.wake = at
+	}
+}
+
+// stepGuests takes in what an event says about guests.
+func (m *machine) stepGuests(e Event) {
+	switch e := e.(type) {
+	case View:
+		m.s.Records, m.s.Onboot = e.Records, e.Onboot
+		if !m.s.Synced { // a restarted daemon goes on from what it had reported
+			for id, rep := range e.Reports {
+				if g := m.s.Guests[id]; rep.Incarnation == m.c.Incarnation {
+					g.Written = rep
+					m.s.Guests[id] = g
+				}
+			}
+		}
+		m.s.Synced = true
+		for id := range e.Records {
+			if _, ok := m.s.Guests[id]; !ok {
+				m.s.Guests[id] = Guest{}
+			}
+		}
+	case Looked:
+		m.looked(e)
+	case GuardSeen:
+		m.s.Guarded = e.Connected
+	case StepDone:
+		m.stepDone(e)
+	}
+}
+
+// looked takes in an inventory; a guest that a job of ours touched after the look began keeps the newer truth.
+func (m *machine) looked(e Looked) {
+	seen := map[ha.VMID]ha.GuestSeen{}
+	for _, g := range e.Guests {
+		seen[g.ID] = g
+		if _, ok := m.s.Guests[g.ID]; !ok {
+			m.s.Guests[g.ID] = Guest{}
+		}
+	}
+	for _, id := range e.Strays {
+		if _, ok := m.s.Guests[id]; !ok {
+			m.s.Guests[id] = Guest{}
+		}
+	}
+	for _, id := range sorted(m.s.Guests) {
+		g := m.s.Guests[id]
+		if g.Seen.At > e.Began {
+			continue
+		}
+		x, here := seen[id]
+		running := x.Running || slices.Contains(e.Strays, id)
+		g.Seen = Seen{Kind: x.Kind, ConfigHere: here, Running: running, Protected: x.Protected, Onboot: x.Onboot, At: e.Began}
+		if !running {
+			g.Job.RunningAt = 0
+		} else if g.Job.RunningAt == 0 {
+			g.Job.RunningAt = m.now
+		}
+		m.s.Guests[id] = g
+	}
+}
+
+// driveGuests begins what is due for every guest, important ones first.
+func (m *machine) driveGuests() {
+	if !m.s.Synced || m.c.Witness {
+		return
+	}
+	ids := sorted(m.s.Guests)
+	slices.SortStableFunc(ids, func(a, b ha.VMID) int { return cmp.Compare(m.s.Records[b].Priority, m.s.Records[a].Priority) })
+	for _, id := range ids {
+		g := m.s.Guests[id]
+		m.drive(id, &g)
+		m.s.Guests[id] = g
+	}
+}
+
+// dropJobs forgets work in progress and what was reported as running: the permit ended, the guard ends the guests, and all is looked
+// at afresh under the next permit.
+func (m *machine) dropJobs() {
+	for _, id := range sorted(m.s.Guests) {
+		g := m.s.Guests[id]
+		g.Job = Job{Seq: g.Job.Seq + 1}
+		g.Written = ha.GuestReport{}
+		g.Seen.Running = false
+		g.Seen.At = m.now
+		m.s.Guests[id] = g
+	}
+}
+
+func sorted[K cmp.Ordered, V any](in map[K]V) []K { return slices.Sorted(maps.Keys(in)) }

@@ -1,0 +1,215 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"bascule/ha"
+)
+
+// begin hands out a step. Starting steps are bounded in number; a guest that must wait is tried again when another ends.
+func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName) {
+	g.Job.Step = step
+	if (step == StepStart || step == StepConfirm) && m.starting(id) >= max(1, m.c.ParallelStarts) {
+		return
+	}
+	g.Job.InFlight, g.Job.Generation = true, rec.Generation
+	g.Job.Seq++
+	kind := rec.Kind
+	m.out = append(m.out, Do{Guest: id, Kind: kind, Seq: g.Job.Seq, Step: step, Record: rec})
+	switch step {
+	case StepVerify:
+		m.report(id, g, rec.Generation, ha.PhaseStarting, g.Job.Failure)
+	case StepStop:
+		m.report(id, g, rec.Generation, ha.PhaseStopping, "")
+	}
+}
+
+// starting counts the other guests being started.
+func (m *machine) starting(except ha.VMID) int {
+	n := 0
+	for id, g := range m.s.Guests {
+		if id != except && g.Job.InFlight && (g.Job.Step == StepStart || g.Job.Step == StepConfirm) {
+			n++
+		}
+	}
+	return n
+}
+
+// resume goes on with the step that a job is at.
+func (m *machine) resume(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	switch g.Job.Step {
+	case StepScan, StepKill, StepCause, StepStop, StepOnboot, StepRestore: // need no permit: they start nothing
+		m.begin(id, g, rec, g.Job.Step)
+	case StepMigrate:
+		g.Job.Step = StepNone
+	default:
+		if m.mayAct() {
+			m.begin(id, g, rec, g.Job.Step)
+		}
+	}
+}
+
+// stepDone takes in an answer. Answers of older jobs or generations are dropped.
+func (m *machine) stepDone(e StepDone) {
+	g, ok := m.s.Guests[e.Guest]
+	if !ok || !g.Job.InFlight || g.Job.Seq != e.Seq || g.Job.Step != e.Step {
+		return
+	}
+	g.Job.InFlight = false
+	rec := m.s.Records[e.Guest]
+	if rec.Generation != g.Job.Generation { // assigned anew meanwhile: the drive looks afresh
+		g.Job.Step = StepNone
+		g.Seen.At = m.now
+		if e.Step == StepStart || e.Step == StepConfirm || e.Step == StepClaim {
+			g.Seen.ConfigHere = g.Seen.ConfigHere || e.Step == StepClaim && e.Outcome == Done
+		}
+		m.s.Guests[e.Guest] = g
+		return
+	}
+	switch {
+	case e.Outcome == Transient:
+		g.Job.Failure = e.Message
+		g.Job.NotBefore = m.now.Add(transientPause)
+	case e.Outcome == NotMine:
+		g.Job.Step, g.Job.NotBefore = StepNone, m.now.Add(transientPause)
+	default:
+		m.advance(&g, rec, e)
+	}
+	m.s.Guests[e.Guest] = g
+}
+
+// advance moves a job to its next step.
+func (m *machine) advance(g *Guest, rec ha.GuestRecord, e StepDone) {
+	j := &g.Job
+	j.NotBefore = 0
+	switch e.Step {
+	case StepVerify, StepClaim, StepUnlock, StepStorages, StepRecheck, StepStart, StepConfirm:
+		m.chain(g, rec, e)
+	case StepCause:
+		m.cause(g, rec, e)
+	case StepStop:
+		j.Step = StepNone
+		g.Seen.Running = g.Seen.Running && e.Outcome != Done
+		g.Seen.At = m.now
+		if e.Outcome != Done {
+			j.NotBefore = m.now.Add(causePause)
+		}
+	case StepMigrate:
+		m.migrated(g, rec, e)
+	case StepKill:
+		j.Step = StepScan
+		g.Seen.Running, g.Seen.At = false, m.now
+	case StepScan:
+		m.scanned(g, rec, e)
+	case StepOnboot, StepRestore:
+		j.Step = StepNone
+		j.NotBefore = m.now.Add(causePause)
+		if e.Outcome == Done && e.Step == StepOnboot {
+			j.NotBefore = 0
+			g.Seen.Onboot = false
+			g.Seen.At = m.now
+		}
+	}
+}
+
+// chain is the way of a start: each step leads to the next, a failure counts as an attempt.
+func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
+	j := &g.Job
+	if e.Outcome == Failed || e.Outcome == NotRunning {
+		m.attemptFailed(g, e)
+		return
+	}
+	if e.Outcome == ConfigGone || e.Outcome == Elsewhere {
+		j.Step, j.Failure, j.MoveError = StepScan, "", ""
+		j.Gone = e.Outcome == ConfigGone
+		g.Seen.ConfigHere = false
+		return
+	}
+	switch e.Step {
+	case StepVerify:
+		j.Step = StepUnlock
+		if !g.Seen.ConfigHere {
+			j.Step = StepClaim
+		}
+	case StepClaim:
+		g.Seen.ConfigHere, g.Seen.At = true, m.now
+		j.Step = StepUnlock
+		if rec.Requested != ha.RequestedStarted {
+			j.Step = StepNone
+		}
+	case StepUnlock:
+		j.Step = StepStorages
+	case StepStorages:
+		j.Step = StepRecheck
+	case StepRecheck:
+		j.Step = StepStart
+	case StepStart:
+		j.Step = StepConfirm
+	case StepConfirm:
+		j.Step, j.Failure = StepNone, ""
+		g.Seen.Running, g.Seen.At = true, m.now
+		j.RunningAt = m.now
+		m.report(rec.ID, g, rec.Generation, ha.PhaseRunning, "")
+	}
+}
+
+// attemptFailed tries again with back-off (1, 2, 4 … s), and gives the guest up here after MaxRestart.
+func (m *machine) attemptFailed(g *Guest, e StepDone) {
+	j := &g.Job
+	j.Attempts++
+	j.Failure = e.Message
+	g.Seen.At = m.now
+	if j.Attempts > m.c.MaxRestart {
+		j.Step = StepScan
+		return
+	}
+	j.Step = StepNone
+	j.NotBefore = m.now.Add(time.Second << min(j.Attempts-1, 4))
+	g.Written = ha.GuestReport{} // so that it is tried again and not asked why it stopped
+}
+
+// cause answers why a guest that ran is not running.
+func (m *machine) cause(g *Guest, rec ha.GuestRecord, e StepDone) {
+	j := &g.Job
+	j.Step = StepNone
+	switch e.Outcome {
+	case ByUser:
+		r := ha.GuestReport{Guest: rec.ID, Node: m.c.Self, Incarnation: m.c.Incarnation, Generation: rec.Generation, Phase: ha.PhaseStopped, Message: e.Message, ByOperator: true}
+		m.write(g, r)
+	case Passing:
+		j.Step, j.NotBefore = StepCause, m.now.Add(causePause)
+	default:
+		m.attemptFailed(g, StepDone{Message: "it stopped by itself: " + e.Message})
+	}
+}
+
+// migrated notes how the move ended; where the guest is now is looked at afresh.
+func (m *machine) migrated(g *Guest, rec ha.GuestRecord, e StepDone) {
+	j := &g.Job
+	j.Step, j.MoveDone, j.MoveError, j.Fresh = StepNone, rec.Generation, "", m.now
+	if e.Outcome != Done {
+		j.MoveError = e.Message
+	}
+}
+
+// scanned ends in a report that nothing is left, or in the end of what is left.
+func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
+	j := &g.Job
+	if e.Outcome != Done {
+		j.Step = StepKill
+		if g.Seen.ConfigHere && g.Job.Failure == "" { // ours and not a failed start: leave it to the next look
+			j.Step, j.NotBefore = StepNone, m.now.Add(time.Second)
+		}
+		return
+	}
+	j.Step = StepNone
+	failed := rec.Node == m.c.Self && rec.Move == nil && j.Failure != ""
+	phase, msg := ha.PhaseReleased, e.Message
+	if failed {
+		phase, msg = ha.PhaseFailed, fmt.Sprintf("%s (attempt %d)", j.Failure, j.Attempts)
+	}
+	r := ha.GuestReport{Guest: rec.ID, Node: m.c.Self, Incarnation: m.c.Incarnation, Generation: rec.Generation, Phase: phase, Message: msg, Restarts: j.Attempts}
+	r.ConfigGone = phase == ha.PhaseReleased && j.Gone
+	m.write(g, r)
+}

@@ -1,0 +1,157 @@
+package node
+
+import (
+	"bascule/ha"
+)
+
+// Config is what a node's machine is told once.
+type Config struct {
+	Self           ha.NodeName
+	Incarnation    ha.Incarnation
+	Timing         ha.Timing
+	MaxRestart     int  // start attempts on this node beyond the first
+	ParallelStarts int  // guests being started at once
+	Witness        bool // votes and gossips only
+}
+
+// State is everything the machine remembers.
+type State struct {
+	Lease   Lease
+	Guests  map[ha.VMID]Guest          // by what concerns this node
+	Records map[ha.VMID]ha.GuestRecord // the latest view of the store
+	Onboot  map[ha.VMID]bool           // former onboot values kept in the store
+	Synced  bool                       // the view was read at least once
+	Guarded bool                       // the guard is connected and enforces the permit
+}
+
+// Guest is one guest as this node deals with it.
+type Guest struct {
+	Seen    Seen
+	Job     Job
+	Written ha.GuestReport // last report handed out for writing
+}
+
+// Seen is what the last look at Proxmox showed.
+type Seen struct {
+	Kind       ha.GuestKind
+	ConfigHere bool
+	Running    bool
+	Protected  bool
+	Onboot     bool
+	At         ha.Instant // when the look began, or when a job of ours changed it
+}
+
+// Step names one piece of work on a guest; each is one effect and one answer.
+type StepName string
+
+// The steps.
+const (
+	StepNone     StepName = ""
+	StepVerify   StepName = "verify"   // linearizable read: mine, this generation, my incarnation
+	StepClaim    StepName = "claim"    // take-over rename from a proven node's directory
+	StepUnlock   StepName = "unlock"   // clear a leftover lock that may be cleared
+	StepStorages StepName = "storages" // all storages active here
+	StepRecheck  StepName = "recheck"  // verify again: the claim may have blocked for seconds
+	StepStart    StepName = "start"
+	StepConfirm  StepName = "confirm" // running in status/current
+	StepCause    StepName = "cause"   // why did it stop
+	StepStop     StepName = "stop"
+	StepMigrate  StepName = "migrate"
+	StepKill     StepName = "kill" // end processes that have no right to run here
+	StepScan     StepName = "scan" // no process, no worker left
+	StepOnboot   StepName = "onboot"
+	StepRestore  StepName = "restore-onboot"
+)
+
+// Job is the chain of steps that a guest is in.
+type Job struct {
+	Step       StepName
+	Generation ha.Generation
+	Seq        int64 // answers with another number are of an older job
+	InFlight   bool
+	NotBefore  ha.Instant
+	Attempts   int    // start attempts that failed in this generation
+	Failure    string // why the last attempt failed
+	MoveDone   ha.Generation
+	MoveError  string
+	Gone       bool       // its config exists on no node
+	Fresh      ha.Instant // act only on a look that began after this
+	RunningAt  ha.Instant // since when it has been seen running without a break; 0: not
+}
+
+// Outcome is how a step ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Done       Outcome = "done"
+	Transient  Outcome = "transient"   // try the step again soon; does not count as an attempt
+	Failed     Outcome = "failed"      // counts as an attempt
+	NotMine    Outcome = "not-mine"    // verify: the record says otherwise
+	ConfigGone Outcome = "config-gone" // claim: no directory has the config
+	Elsewhere  Outcome = "elsewhere"   // claim: another node's directory has it, one that nobody proved dead
+	NotRunning Outcome = "not-running" // confirm
+	Unclean    Outcome = "unclean"     // scan: something is left
+	ByUser     Outcome = "by-user"     // cause: a user's own stop task
+	Passing    Outcome = "passing"     // cause: a stop that does not change the wish (backup, migration, shutdown)
+)
+
+// Event is something that happened: Tick, Granted, Registered, Renewed, Campaigned, LeaderSeen, View, Looked,
+// GuardSeen, StepDone, Leave.
+type Event interface{ event() }
+
+// Effect is something to do: Grant, Register, Renew, Campaign, Resign, Permit, Do, Report.
+type Effect interface{ effect() }
+
+// Tick is the passing of time; Next says when one is due.
+type Tick struct{}
+
+// View is the store's content that concerns guests.
+type View struct {
+	Records map[ha.VMID]ha.GuestRecord
+	Onboot  map[ha.VMID]bool
+	Reports map[ha.VMID]ha.GuestReport // this node's own
+}
+
+// Looked is an inventory of this node's guests; Began is when the look began.
+type Looked struct {
+	Began  ha.Instant
+	Guests []ha.GuestSeen // whose config lies here
+	Strays []ha.VMID      // running here although their config lies elsewhere
+}
+
+// GuardSeen is what the guard says.
+type GuardSeen struct {
+	Connected bool
+	Clean     bool       // nothing protected runs here, or the guard watches nothing
+	Deadline  ha.Instant // of the permit it knows
+}
+
+// StepDone answers a Do.
+type StepDone struct {
+	Guest   ha.VMID
+	Seq     int64
+	Step    StepName
+	Outcome Outcome
+	Message string
+}
+
+// Do asks for one step on a guest. Record is the assignment it is about.
+type Do struct {
+	Guest  ha.VMID
+	Kind   ha.GuestKind
+	Seq    int64
+	Step   StepName
+	Record ha.GuestRecord
+}
+
+// Report asks to write this node's report about a guest.
+type Report struct{ Report ha.GuestReport }
+
+func (Tick) event()      {}
+func (View) event()      {}
+func (Looked) event()    {}
+func (GuardSeen) event() {}
+func (StepDone) event()  {}
+func (Do) effect()       {}
+func (Report) effect()   {}
