@@ -112,8 +112,8 @@ func poke(c chan struct{}) {
 // WakeLeader makes the leader's loop look again now. It never blocks; gossip and devices call it.
 func (a *Agent) WakeLeader() { poke(a.leads) }
 
-// problem notes or clears (empty text) something that the node's operator should know and do.
-func (a *Agent) problem(key, text string) {
+// Problem notes or clears (empty text) something that the node's operator should know and do.
+func (a *Agent) Problem(key, text string) {
 	a.mu.Lock()
 	old := a.problems[key]
 	if text == "" {

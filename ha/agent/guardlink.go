@@ -20,7 +20,7 @@ func (a *Agent) guardLoop(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := a.syncGuard(ctx, nil); err != nil && ctx.Err() == nil {
-			a.problem("guard", "the guard does not answer ("+err.Error()+"): nothing is started here; look at bascule-guard.service")
+			a.Problem("guard", "the guard does not answer ("+err.Error()+"): nothing is started here; look at bascule-guard.service")
 		}
 		a.askGuard(ctx)
 		select {
@@ -53,14 +53,14 @@ func (a *Agent) askGuard(ctx context.Context) {
 	if !st.Connected {
 		return
 	}
-	a.problem("guard", "")
+	a.Problem("guard", "")
 	if st.Driver != "" && !st.Armed && !leaving {
 		if err := a.cfg.Guard.Arm(c); err != nil {
-			a.problem("watchdog", "the watchdog cannot be armed: "+err.Error()+"; this node gives no proof by self-fencing")
+			a.Problem("watchdog", "the watchdog cannot be armed: "+err.Error()+"; this node gives no proof by self-fencing")
 			return
 		}
 	}
-	a.problem("watchdog", "")
+	a.Problem("watchdog", "")
 }
 
 // syncGuard sends the guard the permit and the guests that it covers: all that this node holds, and extra ones that are about to
@@ -94,7 +94,7 @@ func (a *Agent) syncGuard(ctx context.Context, extra *ha.GuestRef) error {
 	}
 	c, cancel := context.WithTimeout(ctx, guardEvery)
 	defer cancel()
-	return a.cfg.Guard.Permit(c, a.cfg.Node.Incarnation, a.cfg.Now(), l.Deadline, list)
+	return a.cfg.Guard.Permit(c, a.cfg.Node.Incarnation, l.Deadline, list)
 }
 
 // noteGeneration keeps the generation of a guest that is about to be started, for people who look at the node.

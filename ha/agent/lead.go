@@ -32,7 +32,7 @@ func (a *Agent) leaderLoop(ctx context.Context) error {
 		case <-timer.C:
 		}
 		l := a.Lease()
-		if !l.Leads(a.cfg.Now()) || a.isLeaving() {
+		if !l.Leads(a.cfg.Now()) || a.Leaving() {
 			cancel()
 			st, term = leader.State{}, 0
 			timer.Reset(leadEvery)
@@ -74,7 +74,7 @@ func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, te
 		return st, committed, 0
 	}
 	if snap.NewerSchema != "" {
-		a.problem("schema", "the store holds records of a newer version ("+snap.NewerSchema+"): this daemon does not lead over them; upgrade it")
+		a.Problem("schema", "the store holds records of a newer version ("+snap.NewerSchema+"): this daemon does not lead over them; upgrade it")
 	}
 	o := leader.Observation{Wall: time.Now(), Self: a.cfg.Node.Self, Term: term, Deadline: deadline, Timing: a.cfg.Node.Timing,
 		Store: snap, Gossip: a.cfg.Gossip.View(), Corosync: coro, Readings: a.readings.take()}

@@ -46,7 +46,8 @@ func (a *Agent) Leave(ctx context.Context) error {
 	return nil
 }
 
-func (a *Agent) isLeaving() bool {
+// Leaving says whether an orderly stop has begun.
+func (a *Agent) Leaving() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.leaving

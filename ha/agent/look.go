@@ -42,11 +42,11 @@ func (a *Agent) look(ctx context.Context, strays map[ha.VMID]int) {
 	inv, err := a.cfg.Proxmox.Inventory(c)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.problem("proxmox", "Proxmox on this node does not answer: "+err.Error()+"; look at pveproxy, pvedaemon and pve-cluster")
+			a.Problem("proxmox", "Proxmox on this node does not answer: "+err.Error()+"; look at pveproxy, pvedaemon and pve-cluster")
 		}
 		return
 	}
-	a.problem("proxmox", "")
+	a.Problem("proxmox", "")
 	a.mu.Lock()
 	changed := !sameInventory(a.inventory, inv)
 	a.inventory = inv
@@ -111,10 +111,10 @@ func (a *Agent) corosyncLoop(ctx context.Context) error {
 		if err != nil {
 			v = ha.CorosyncView{}
 			if !errors.Is(err, context.Canceled) {
-				a.problem("pmxcfs", "/etc/pve/.members cannot be read: "+err.Error()+"; look at pve-cluster (pmxcfs)")
+				a.Problem("pmxcfs", "/etc/pve/.members cannot be read: "+err.Error()+"; look at pve-cluster (pmxcfs)")
 			}
 		} else {
-			a.problem("pmxcfs", "")
+			a.Problem("pmxcfs", "")
 		}
 		a.mu.Lock()
 		changed := v.Known != a.corosync.Known || v.Quorate != a.corosync.Quorate || !slices.Equal(v.Online, a.corosync.Online)

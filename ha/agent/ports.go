@@ -46,7 +46,7 @@ type Proxmox interface {
 
 // Guard is the guard process (ha/guard).
 type Guard interface {
-	Permit(ctx context.Context, inc ha.Incarnation, sent, deadline ha.Instant, guests []ha.GuestRef) error
+	Permit(ctx context.Context, inc ha.Incarnation, deadline ha.Instant, guests []ha.GuestRef) error
 	Arm(ctx context.Context) error
 	Disarm(ctx context.Context) error
 	Status(ctx context.Context) (ha.GuardStatus, error)

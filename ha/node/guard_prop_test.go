@@ -12,24 +12,24 @@ import (
 
 // guardOracle watches a guard from outside: it knows what was sent and what came out, and nothing of the state.
 type guardOracle struct {
-	t          *rapid.T
-	tm         ha.Timing
-	permitted  bool       // a permit was accepted and no disarming since
-	deadline   ha.Instant // of the last accepted permit
-	guests     []GuestRef
-	empty      int // empty results in a row since the kills began
-	killing    bool
-	clean      bool
-	mustBy     ha.Instant // feeding ends here unless clean
-	held       bool
-	stopped    bool
-	askedScan  uint64
-	scanOut    bool
-	firstKill  ha.Instant
-	lastGuests []GuestRef
+	t         *rapid.T
+	tm        ha.Timing
+	permitted bool       // a permit was accepted and no disarming since
+	deadline  ha.Instant // of the last accepted permit
+	guests    []GuestRef
+	empty     int // empty results in a row since the kills began
+	killing   bool
+	clean     bool
+	mustBy    ha.Instant // feeding ends here unless clean
+	held      bool
+	stopped   bool
+	askedScan uint64
+	scanOut   bool
+	scanAt    ha.Instant
+	firstKill ha.Instant
 }
 
-// sent notes an event before the step and returns whether the guests are due to be killed whatever the event is.
+// due says whether a step at now must begin the kills, whatever its event is.
 func (o *guardOracle) due(now ha.Instant) bool {
 	return o.permitted && !o.killing && !o.clean && len(o.guests) > 0 && now >= o.deadline.Add(o.tm.PermitGrace)
 }
@@ -46,6 +46,11 @@ func (o *guardOracle) check(now ha.Instant, before GuardState, e GuardEvent, s G
 		o.killing, o.empty, o.scanOut = true, 0, false
 		o.mustBy, o.firstKill = o.deadline.Add(o.tm.PermitGrace+o.tm.KillTime), now
 	}
+	if o.clean && o.scanOut && now >= o.scanAt.Add(o.tm.KillTime) { // nothing has verified it for that long
+		o.clean, o.killing, o.empty, o.scanOut = false, true, 0, false
+		o.firstKill, o.mustBy = now, now.Add(o.tm.KillTime)
+	}
+	held := o.held // an answer of the watchdog comes between what was due before it and what is due after it
 	o.event(now, e, refused, due)
 	for _, x := range out {
 		switch x := x.(type) {
@@ -62,12 +67,12 @@ func (o *guardOracle) check(now ha.Instant, before GuardState, e GuardEvent, s G
 		case GuardArmWatchdog:
 			o.fed(now, x.NotAfter)
 		case GuardStopFeeding:
-			if o.stopped || o.clean || !o.held || now < o.firstKill.Add(o.tm.KillTime) {
-				o.t.Fatalf("stops feeding at %d: clean %v, held %v, first kill %d", now, o.clean, o.held, o.firstKill)
+			if o.stopped || o.clean || !held && !o.held || now < o.firstKill.Add(o.tm.KillTime) {
+				o.t.Fatalf("stops feeding at %d: clean %v, held %v, first kill %d", now, o.clean, held, o.firstKill)
 			}
 			o.stopped = true
 		case GuardScan:
-			o.askedScan, o.scanOut = x.Seq, true
+			o.askedScan, o.scanOut, o.scanAt = x.Seq, true, now
 		}
 	}
 	if due && kills != 2 {
@@ -130,7 +135,8 @@ func (o *guardOracle) event(now ha.Instant, e GuardEvent, refused, due bool) {
 			o.empty, o.clean = 0, false
 			return
 		}
-		if o.empty++; o.empty >= 2 && o.killing && !o.stopped {
+		tooLate := o.held && now >= o.firstKill.Add(o.tm.KillTime)
+		if o.empty++; o.empty >= 2 && o.killing && !o.stopped && !tooLate {
 			o.clean = true
 		}
 	}

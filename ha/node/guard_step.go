@@ -35,7 +35,7 @@ func NewGuard(t ha.Timing, inc ha.Incarnation, saved GuardSaved) GuardState {
 	case saved.Failing:
 		s.Phase = GuardFailing
 	case saved.Disarmed:
-		s.Phase = GuardDisarmed
+		s.Phase, s.Disarming = GuardDisarmed, saved.Held // the crash came before the watchdog's answer: once more
 	case saved.Permitted || len(saved.Guests) > 0:
 		s.Phase = GuardPermitted // if the deadline has passed, the first step goes on from there
 	}

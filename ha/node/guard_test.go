@@ -354,5 +354,7 @@ func TestGuardRestart(t *testing.T) {
 		s := saved
 		s.Want, s.Held, s.Disarmed = false, false, true
 		newGuardRun(t, s).step(time.Hour, GuardTick{}).want().phase(GuardDisarmed)
+		s.Held = true // it crashed while disarming
+		newGuardRun(t, s).step(0, GuardTick{}).want("disarm").step(0, GuardWatchdogOK{WatchdogDisarm}).step(time.Hour, GuardTick{}).want().phase(GuardDisarmed)
 	})
 }

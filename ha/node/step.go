@@ -44,7 +44,8 @@ func (m *machine) stepGuests(e Event) {
 	case View:
 		m.s.Records, m.s.Onboot = e.Records, e.Onboot
 		if !m.s.Synced { // a restarted daemon goes on from what it had reported
-			for id, rep := range e.Reports {
+			for _, id := range sorted(e.Reports) {
+				rep := e.Reports[id]
 				if g := m.s.Guests[id]; rep.Incarnation == m.c.Incarnation {
 					g.Written = rep
 					m.s.Guests[id] = g
@@ -52,7 +53,7 @@ func (m *machine) stepGuests(e Event) {
 			}
 		}
 		m.s.Synced = true
-		for id := range e.Records {
+		for _, id := range sorted(e.Records) {
 			if _, ok := m.s.Guests[id]; !ok {
 				m.s.Guests[id] = Guest{}
 			}
@@ -68,6 +69,7 @@ func (m *machine) stepGuests(e Event) {
 
 // looked takes in an inventory; a guest that a job of ours touched after the look began keeps the newer truth.
 func (m *machine) looked(e Looked) {
+	m.s.Looked = true
 	seen := map[ha.VMID]ha.GuestSeen{}
 	for _, g := range e.Guests {
 		seen[g.ID] = g
@@ -99,7 +101,7 @@ func (m *machine) looked(e Looked) {
 
 // driveGuests begins what is due for every guest, important ones first.
 func (m *machine) driveGuests() {
-	if !m.s.Synced || m.c.Witness {
+	if !m.s.Synced || !m.s.Looked || m.c.Witness { // what may be running here is not known yet
 		return
 	}
 	ids := sorted(m.s.Guests)

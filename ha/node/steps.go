@@ -28,8 +28,8 @@ func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName)
 // starting counts the other guests being started.
 func (m *machine) starting(except ha.VMID) int {
 	n := 0
-	for id, g := range m.s.Guests {
-		if id != except && g.Job.InFlight && (g.Job.Step == StepStart || g.Job.Step == StepConfirm) {
+	for _, id := range sorted(m.s.Guests) {
+		if g := m.s.Guests[id]; id != except && g.Job.InFlight && (g.Job.Step == StepStart || g.Job.Step == StepConfirm) {
 			n++
 		}
 	}

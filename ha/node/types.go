@@ -21,6 +21,7 @@ type State struct {
 	Records map[ha.VMID]ha.GuestRecord // the latest view of the store
 	Onboot  map[ha.VMID]bool           // former onboot values kept in the store
 	Synced  bool                       // the view was read at least once
+	Looked  bool                       // Proxmox was looked at at least once
 	Guarded bool                       // the guard is connected and enforces the permit
 }
 

@@ -1,0 +1,199 @@
+package node
+
+import (
+	"time"
+
+	"bascule/ha"
+)
+
+const (
+	transientPause = 300 * time.Millisecond
+	causePause     = 5 * time.Second
+	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten
+)
+
+// drive decides what one guest needs from this node now.
+func (m *machine) drive(id ha.VMID, g *Guest) {
+	rec, has := m.s.Records[id]
+	if g.Job.InFlight || g.Seen.At < g.Job.Fresh {
+		return
+	}
+	if m.now < g.Job.NotBefore {
+		m.wakeAt(g.Job.NotBefore)
+		return
+	}
+	switch {
+	case !has:
+		m.unrecorded(id, g)
+	case rec.Node == m.c.Self && rec.Incarnation == m.c.Incarnation && rec.Move != nil:
+		m.moveAway(id, g, rec)
+	case rec.Node == m.c.Self && rec.Incarnation == m.c.Incarnation:
+		m.assigned(id, g, rec)
+	case rec.Move != nil && rec.Move.Target == m.c.Self && rec.Move.Inc == m.c.Incarnation:
+		if g.Seen.ConfigHere && g.Seen.Running {
+			m.report(id, g, rec.Generation, ha.PhaseRunning, "")
+		}
+	default:
+		m.foreign(id, g, rec)
+	}
+}
+
+// unrecorded treats a guest that the leader does not (or no longer) protect.
+func (m *machine) unrecorded(id ha.VMID, g *Guest) {
+	g.Written = ha.GuestReport{}
+	if _, kept := m.s.Onboot[id]; kept && g.Seen.ConfigHere && !g.Seen.Protected {
+		m.begin(id, g, ha.GuestRecord{ID: id, Kind: g.Seen.Kind}, StepRestore)
+	}
+}
+
+// assigned makes a guest of ours be what is requested.
+func (m *machine) assigned(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	if g.Job.Generation != rec.Generation {
+		g.Job = Job{Generation: rec.Generation, Seq: g.Job.Seq + 1, RunningAt: g.Job.RunningAt}
+	}
+	if rec.State == ha.GuestFrozen || rec.Requested == ha.RequestedIgnored {
+		return // hands off (R7); the leader thaws it
+	}
+	if g.Seen.ConfigHere && g.Seen.Onboot && g.Seen.Protected {
+		m.begin(id, g, rec, StepOnboot) // nothing but an agent with a permit starts a protected guest
+		return
+	}
+	if g.Job.Step != StepNone {
+		m.resume(id, g, rec)
+		return
+	}
+	switch {
+	case g.Seen.ConfigHere && g.Seen.Running && rec.Requested == ha.RequestedDisabled:
+		m.begin(id, g, rec, StepStop)
+	case g.Seen.ConfigHere && g.Seen.Running:
+		m.running(id, g, rec)
+	case rec.Requested != ha.RequestedStarted:
+		m.keepStopped(id, g, rec)
+	case rec.State == ha.GuestError || g.Written.Generation == rec.Generation && g.Written.Phase == ha.PhaseFailed:
+		// given up here: only a new assignment, or an operator's own start, changes that
+	case g.Written.Generation == rec.Generation && g.Written.Phase == ha.PhaseStopped:
+		// a user stopped it and the leader is about to note that
+	case g.Written.Generation == rec.Generation && g.Written.Phase == ha.PhaseRunning && g.Seen.ConfigHere:
+		m.begin(id, g, rec, StepCause)
+	default:
+		m.takeOver(id, g, rec)
+	}
+}
+
+// running reports a guest that runs where it should.
+func (m *machine) running(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	if g.Job.RunningAt != 0 && m.now.Sub(g.Job.RunningAt) > steadyAfter {
+		g.Job.Attempts, g.Job.Failure = 0, ""
+	}
+	m.report(id, g, rec.Generation, ha.PhaseRunning, g.Job.MoveError)
+}
+
+// keepStopped takes the config over if it still lies elsewhere, and reports the guest stopped.
+func (m *machine) keepStopped(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	if !g.Seen.ConfigHere && len(rec.ConfigFrom) > 0 && m.mayAct() {
+		m.begin(id, g, rec, StepVerify)
+		return
+	}
+	if g.Written.Generation != rec.Generation || g.Written.Phase == ha.PhaseRunning {
+		m.report(id, g, rec.Generation, ha.PhaseStopped, "")
+	}
+}
+
+// takeOver begins the chain verify, claim, unlock, storages, recheck, start, confirm.
+func (m *machine) takeOver(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	if g.Written.Generation == rec.Generation && g.Written.Phase == ha.PhaseReleased && !g.Seen.ConfigHere {
+		return // it was moved or destroyed by hand; the leader decides
+	}
+	if m.mayAct() {
+		m.begin(id, g, rec, StepVerify)
+	}
+}
+
+// mayAct: only under a valid permit that a guard enforces, and not in a starting daemon's quiet time.
+func (m *machine) mayAct() bool {
+	l := m.s.Lease
+	if !m.s.Guarded || l.Leaving || !l.Valid(m.now) || (l.Phase != LeaseHeld && l.Phase != LeaseRenewing) {
+		return false
+	}
+	if m.now < l.Quiet {
+		m.wakeAt(l.Quiet)
+		return false
+	}
+	return true
+}
+
+// moveAway carries out a planned move and tells what became of it.
+func (m *machine) moveAway(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	if g.Job.Generation != rec.Generation {
+		g.Job = Job{Generation: rec.Generation, Seq: g.Job.Seq + 1, RunningAt: g.Job.RunningAt, MoveDone: g.Job.MoveDone}
+	}
+	switch {
+	case g.Job.Step == StepScan || g.Job.Step == StepKill:
+		m.resume(id, g, rec)
+	case g.Job.MoveDone != rec.Generation && g.Seen.ConfigHere:
+		if m.mayAct() {
+			m.begin(id, g, rec, StepMigrate)
+			m.report(id, g, rec.Generation, ha.PhaseMigrating, "")
+		}
+	case g.Seen.ConfigHere && g.Seen.Running:
+		m.report(id, g, rec.Generation, ha.PhaseRunning, orMove(g.Job.MoveError))
+	case g.Seen.ConfigHere:
+		m.report(id, g, rec.Generation, ha.PhaseStopped, orMove(g.Job.MoveError))
+	default:
+		m.release(id, g, rec)
+	}
+}
+
+func orMove(msg string) string {
+	if msg == "" {
+		return "the move ended, but the guest is still here"
+	}
+	return msg
+}
+
+// foreign treats a guest that is assigned elsewhere. One that runs here without its config has no right to; one
+// with its config here was moved by hand, or its move had already ended: it is reported, the leader decides.
+func (m *machine) foreign(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	holder := false
+	for _, h := range rec.Holders {
+		holder = holder || h.Node == m.c.Self && h.Incarnation == m.c.Incarnation
+	}
+	if g.Job.Generation != rec.Generation {
+		g.Job = Job{Generation: rec.Generation, Seq: g.Job.Seq + 1, RunningAt: g.Job.RunningAt}
+	}
+	switch {
+	case g.Job.Step == StepScan || g.Job.Step == StepKill:
+		m.resume(id, g, rec)
+	case !holder && !g.Seen.Running:
+		g.Written = ha.GuestReport{}
+	case g.Seen.ConfigHere && g.Seen.Running:
+		if holder {
+			m.report(id, g, rec.Generation, ha.PhaseRunning, "")
+		}
+	case g.Seen.Running:
+		m.begin(id, g, rec, StepKill)
+	case holder:
+		m.release(id, g, rec)
+	}
+}
+
+// release looks for anything left of the guest, unless that was already reported for this generation.
+func (m *machine) release(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	if g.Written.Generation == rec.Generation && g.Written.Phase.Gone() {
+		return
+	}
+	m.begin(id, g, rec, StepScan)
+}
+
+// report hands out a report when it says something new.
+func (m *machine) report(id ha.VMID, g *Guest, gen ha.Generation, p ha.Phase, msg string) {
+	r := ha.GuestReport{Guest: id, Node: m.c.Self, Incarnation: m.c.Incarnation, Generation: gen, Phase: p, Message: msg, Restarts: g.Job.Attempts}
+	m.write(g, r)
+}
+
+func (m *machine) write(g *Guest, r ha.GuestReport) {
+	if g.Written != r {
+		g.Written = r
+		m.out = append(m.out, Report{Report: r})
+	}
+}
