@@ -1,0 +1,84 @@
+# Bascule: build, check, try. Needs Go (as go.mod says), git, make, gcc (for the race detector); no root.
+#
+#   make build            bin/basculed, bin/hactl
+#   make lab              bin/halab, and for its nodes bin/lab/basculed and hactl
+#   make test             everything that a commit must pass
+#   make demo             a cluster on this machine loses a node before your eyes
+#   make bench-failover   N failovers measured (N=20)
+#   make idle             what an idle cluster costs
+#   make fuzz             each fuzz target for FUZZTIME (30s)
+
+GO       ?= go
+N        ?= 20
+FUZZTIME ?= 30s
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Reproducible: the same commit gives the same bytes in any directory.
+BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$(VERSION)"
+CHECK    := $(GO) run honnef.co/go/tools/cmd/staticcheck
+
+# Packages whose files differ with the tag "lab": these are tested twice.
+LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; \
+	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
+
+.DEFAULT_GOAL := build
+.PHONY: build lab test format vet staticcheck units race race-lab demo bench-failover idle fuzz clean
+
+# The compiler knows best what is up to date.
+build:
+	$(BUILD) -o bin/basculed ./cmd/basculed
+	$(BUILD) -o bin/hactl ./cmd/hactl
+
+lab:
+	$(BUILD) -tags lab -o bin/lab/basculed ./cmd/basculed
+	$(BUILD) -o bin/hactl ./cmd/hactl
+	cp bin/hactl bin/lab/hactl
+	$(BUILD) -tags lab -o bin/halab ./cmd/halab
+
+test: format vet staticcheck units race race-lab
+	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tag lab), units, go test -race ($(VERSION))"
+
+format:
+	@bad=$$(find . -name '*.go' -not -path './.git/*' -not -path './bin/*' -print0 | xargs -0 gofmt -l); \
+	if [ -n "$$bad" ]; then echo "not formatted; run gofmt -w on:"; echo "$$bad"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags lab ./...
+
+staticcheck:
+	$(CHECK) ./...
+	$(CHECK) -tags lab ./...
+
+# Skips with a message where systemd-analyze is missing. -count=1: the result depends on the machine's systemd.
+units:
+	@command -v systemd-analyze >/dev/null || echo "units: systemd-analyze is missing (package systemd): only their text is checked"
+	$(GO) test -count=1 ./systemd
+
+race:
+	$(GO) test -race ./...
+
+race-lab:
+	@pkgs="$(LAB_PKGS)"; if [ -n "$$pkgs" ]; then set -x; $(GO) test -race -tags lab $$pkgs; fi
+
+demo: lab
+	bin/halab demo --bin bin/lab
+
+bench-failover: lab
+	bin/halab bench-failover --bin bin/lab --n $(N) --corosync both
+
+idle: lab
+	bin/halab idle --bin bin/lab
+
+# One target of one package at a time: that is all that go test -fuzz takes.
+fuzz:
+	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		dir=$$(dirname "$$file"); \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "$$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin

@@ -1,0 +1,3 @@
+// Package systemd holds the unit files that run Bascule, and the tests that keep them honest: systemd's own checks over copies
+// of them, and the promises that the rest of Bascule relies on. It has no code of its own.
+package systemd
