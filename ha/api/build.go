@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 
 	"bascule/ha"
@@ -68,12 +69,9 @@ func buildNode(v View, name ha.NodeName, witness bool) Node {
 		Witness: witness || report.Witness, Drain: rec.Drain, Gossip: gossipWord(v, name), Corosync: corosyncWord(v, name),
 		Power: []PowerDevice{}, Armed: report.Armed, Watchdog: report.WatchdogDriver, Memory: report.Memory, Version: report.Version,
 	}
-	if lease, ok := v.Snapshot.Leases[name]; ok {
-		n.Lease = true
-		if n.Incarnation == "" {
-			n.Incarnation = lease.Rec.Incarnation
-		}
-	}
+	lease, held := v.Snapshot.Leases[name]
+	n.Lease = held
+	n.Incarnation = cmp.Or(n.Incarnation, v.Snapshot.Fences[name].Rec.Incarnation, lease.Rec.Incarnation)
 	if n.State == "" {
 		n.State, n.Reason = StateUnknown, "the leader has no record of it yet"
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bascule/ha"
@@ -47,27 +48,14 @@ func (f *finder) since(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return " for " + Ago(f.v.Wall.Sub(t))
+	return " (for " + Ago(f.v.Wall.Sub(t)) + ")"
 }
 
 func nodeSubject(n ha.NodeName) string { return "node " + string(n) }
 
-// sentence joins the parts that are not empty, each ended by a full stop.
-func sentence(parts ...string) string {
-	out := ""
-	for _, p := range parts {
-		if p == "" {
-			continue
-		}
-		if last := p[len(p)-1]; last != '.' && last != '!' && last != '?' {
-			p += "."
-		}
-		if out != "" {
-			out += " "
-		}
-		out += p
-	}
-	return out
+// joined strings the parts that are not empty together.
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), "; ")
 }
 
 // versions tells of an upgrade that is not finished.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,15 +22,15 @@ func (f *finder) fencing(n Node) {
 	}
 	confirm := fmt.Sprintf("switch %s off by hand (power button, PDU, the cord). Only after you have checked that it is really off: hactl confirm-off %s", n.Name, n.Name)
 	for _, d := range lyingDevices(rec, f.v.Wall) {
-		f.add(Critical, subject, fmt.Sprintf("DO NOT TRUST DEVICE %s: it said %q when told to switch %s off, and %s still reads \"on\" after %s", d.device, d.said, n.Name, n.Name, Ago(d.after)),
+		f.add(Critical, subject, fmt.Sprintf("DO NOT TRUST DEVICE %s: it said that it switches %s off, and %s later %s still reads \"on\"", d.device, n.Name, Ago(d.after), n.Name),
 			"a success that cannot be read back is no proof: the node may be running and writing to its disks, so its guests are not started elsewhere", confirm)
 	}
 	what := fmt.Sprintf("%s is being fenced%s; %s down until it is proven off", n.Name, f.since(n.Since), count(f.waiting(n.Name)))
 	if rec.Problem == "" {
-		f.add(Critical, subject, what, sentence(n.Reason, f.lastReadings(rec)), "wait: this usually takes seconds")
+		f.add(Critical, subject, what, joined(n.Reason, f.lastReadings(rec)), "wait: this usually takes seconds")
 		return
 	}
-	f.add(Critical, subject, what, sentence(n.Reason, "no proof yet: "+rec.Problem, f.lastReadings(rec)), confirm)
+	f.add(Critical, subject, what, joined(n.Reason, "no proof yet: "+rec.Problem, f.lastReadings(rec)), confirm)
 }
 
 // waiting counts the guests that wait for a node's proof.
@@ -43,35 +44,44 @@ func (f *finder) waiting(n ha.NodeName) int {
 	return sum
 }
 
-// lastReadings quotes the last thing that each device said.
+// lastReadings quotes the last thing that each device said to a read and to an off.
 func (f *finder) lastReadings(rec ha.FenceRecord) string {
-	last := map[string]ha.FenceStep{}
+	last := map[string]string{}
 	var order []string
 	for _, s := range rec.Steps {
-		if _, seen := last[s.Device]; !seen {
-			order = append(order, s.Device)
+		if s.Device == "" { // the ladder's own notes
+			continue
 		}
-		last[s.Device] = s
+		what := s.Device + " " + s.Action
+		if _, seen := last[what]; !seen {
+			order = append(order, what)
+		}
+		last[what] = fmt.Sprintf("%s: %s", what, s.Result)
+		if s.Action != string(ha.DeviceRead) { // equal readings are noted once, so their time would mislead
+			last[what] += fmt.Sprintf(" (%s ago)", Ago(f.v.Wall.Sub(s.At)))
+		}
 	}
-	var parts []string
-	for _, d := range order {
-		s := last[d]
-		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %s: %s, %s ago", d, s.Action, s.Result, Ago(f.v.Wall.Sub(s.At)))))
-	}
-	if len(parts) == 0 {
+	if len(order) == 0 {
 		return ""
 	}
-	return "last answers: " + bounded(parts)
+	var parts []string
+	for _, what := range order {
+		parts = append(parts, last[what])
+	}
+	return "last answers: " + strings.Join(parts, ", ")
 }
 
+// lie is a device that accepted an "off" and whose node still reads "on".
 type lie struct {
-	device, said string
-	after        time.Duration
+	device string
+	after  time.Duration
 }
 
-// lyingDevices finds devices that accepted an "off" and whose later readings are "on" for longer than a machine takes.
+// lyingDevices finds devices that accepted an "off" and read "on" for longer than a machine takes. The ladder notes equal
+// neighbouring readings once, so an "on" from before the off stands for the later ones as well where the record's
+// Problem complains of the device: after an accepted off it does so only while the device reads on.
 func lyingDevices(rec ha.FenceRecord, now time.Time) []lie {
-	accepted := map[string]ha.FenceStep{} // the first accepted off since the device last read otherwise than on
+	accepted := map[string]ha.FenceStep{} // the first accepted off
 	reads := map[string]ha.FenceStep{}
 	var order []string
 	for _, s := range rec.Steps {
@@ -87,11 +97,24 @@ func lyingDevices(rec ha.FenceRecord, now time.Time) []lie {
 	var out []lie
 	for _, d := range order {
 		off, read := accepted[d], reads[d]
-		if readsOn(read.Result) && read.At.Sub(off.At) >= lieAfter {
-			out = append(out, lie{d, off.Result, read.At.Sub(off.At)})
+		if !readsOn(read.Result) {
+			continue
+		}
+		after := read.At.Sub(off.At)
+		if mentions(rec.Problem, d) {
+			after = now.Sub(off.At)
+		}
+		if after >= lieAfter {
+			out = append(out, lie{d, after})
 		}
 	}
 	return out
+}
+
+// mentions says whether a text holds a name as a word of its own (bmc1 is not bmc10).
+func mentions(text, name string) bool {
+	words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,;:()", r) })
+	return slices.Contains(words, name)
 }
 
 // OffAccepted says whether a fence step's result of an "off" claims success: it begins with ok, done, success or accepted.
@@ -126,7 +149,7 @@ func (f *finder) devices(n Node) {
 				"a device that does not see the node living may be another machine's: its \"off\" proves nothing", "check that it is this machine's device; the check repeats by itself")
 		case !d.Ready:
 			f.add(Warning, nodeSubject(n.Name), fmt.Sprintf("fencing device %s is not known to be %s's", d.Device, n.Name),
-				"its system UUID is not the node's, or it tells none, and no operator has confirmed a test", "check that it is this machine's device and confirm a test of it in basculed.yaml")
+				"its system UUID is not the node's, or it tells none, and no operator has confirmed a test", "check that it is this machine's device; it counts once its system UUID matches or an operator has confirmed a test of it")
 		}
 	}
 }

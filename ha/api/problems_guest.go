@@ -38,7 +38,7 @@ func (f *finder) guests() {
 		}
 	}
 	for _, r := range reasons {
-		f.add(Warning, subjectOf(frozen[r]), fmt.Sprintf("%s frozen: nothing is done to them now", count(len(frozen[r]))), sentence(r, bounded(frozen[r])),
+		f.add(Warning, subjectOf(frozen[r]), fmt.Sprintf("%s frozen: nothing is done to them now", count(len(frozen[r]))), joined(r, bounded(frozen[r])),
 			frozenDo(r))
 	}
 	if len(refused) > 0 {
@@ -85,7 +85,7 @@ func (f *finder) failed(g Guest) {
 	if g.Kind == ha.LXC {
 		tool = "pct"
 	}
-	f.add(Critical, guestName(g), fmt.Sprintf("%s does not run: given up%s", guestName(g), f.since(g.Since)), sentence(g.Reason, bounded(said)),
+	f.add(Critical, guestName(g), fmt.Sprintf("%s does not run: given up%s", guestName(g), f.since(g.Since)), joined(g.Reason, bounded(said)),
 		fmt.Sprintf("repair what Proxmox names above, then start it on %s: %s start %d", g.Node, tool, g.VMID))
 }
 
@@ -97,7 +97,7 @@ func (f *finder) inRecovery(g Guest) {
 	}
 	why, do := g.Reason, "make room for it (memory, an active storage, a quorate node), or bring "+string(g.Node)+" back"
 	if g.Pinned != "" {
-		why, do = sentence(g.Reason, "it is pinned: "+g.Pinned), "bring "+string(g.Node)+" back, or restore the guest from its backup"
+		why, do = joined(g.Reason, "it is pinned: "+g.Pinned), "bring "+string(g.Node)+" back, or restore the guest from its backup"
 	}
 	f.add(Critical, guestName(g), fmt.Sprintf("%s does not run: no place for it%s", guestName(g), f.since(g.Since)), why, do)
 }

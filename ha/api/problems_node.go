@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"bascule/ha"
@@ -19,7 +20,7 @@ func (f *finder) node(n Node) {
 			f.add(Warning, subject, fmt.Sprintf("%s has never registered", n.Name), "", fmt.Sprintf("start basculed there (systemctl status basculed on %s)", n.Name))
 		}
 	case ha.NodeSuspect:
-		f.add(Warning, subject, fmt.Sprintf("%s may be dead%s", n.Name, f.since(n.Since)), sentence(n.Reason, "one sign alone fences nothing; only its power is read"),
+		f.add(Warning, subject, fmt.Sprintf("%s may be dead%s", n.Name, f.since(n.Since)), joined(n.Reason, "one sign alone fences nothing; only its power is read"),
 			fmt.Sprintf("if %s lives, look at its network and at basculed there; else wait, it is fenced when both signs agree", n.Name))
 	case ha.NodeFencing:
 		f.fencing(n)
@@ -29,7 +30,7 @@ func (f *finder) node(n Node) {
 		f.add(Warning, subject, fmt.Sprintf("%s comes and goes and takes no guests%s", n.Name, f.since(n.Since)), n.Reason,
 			fmt.Sprintf("look for the cause in its logs (journalctl -u basculed -u corosync on %s), its network and its power supply", n.Name))
 	case ha.NodeDraining:
-		f.add(Info, subject, fmt.Sprintf("%s is being drained%s: %s still there", n.Name, f.since(n.Since), guests), n.Reason, fmt.Sprintf("hactl drain %s --wait follows it; hactl undrain %s takes it back", n.Name, n.Name))
+		f.draining(n, guests)
 	case ha.NodeMaintenance:
 		f.add(Info, subject, fmt.Sprintf("%s is in maintenance%s and takes no guests", n.Name, f.since(n.Since)), n.Reason, maintenanceDo(n))
 	case ha.NodeOffline:
@@ -37,6 +38,29 @@ func (f *finder) node(n Node) {
 	}
 	f.fencingMeans(n)
 	f.devices(n)
+}
+
+// draining tells how far a drain is, and which guests hold it up.
+func (f *finder) draining(n Node, guests string) {
+	var stuck []string
+	for _, g := range f.s.Guests {
+		if g.Node == n.Name && CannotMove(g) != "" {
+			stuck = append(stuck, guestName(g)+" "+CannotMove(g))
+		}
+	}
+	sev, do := Info, fmt.Sprintf("hactl drain %s --wait follows it; hactl undrain %s takes it back", n.Name, n.Name)
+	if len(stuck) > 0 {
+		sev, do = Warning, fmt.Sprintf("make room for them, stop them, or move them by hand; hactl undrain %s takes the drain back", n.Name)
+	}
+	f.add(sev, nodeSubject(n.Name), fmt.Sprintf("%s is being drained%s: %s still there", n.Name, f.since(n.Since), guests), joined(n.Reason, bounded(stuck)), do)
+}
+
+// CannotMove is why a running guest cannot leave its node, as the leader put it; "" for all others.
+func CannotMove(g Guest) string {
+	if g.State == ha.GuestStarted && strings.HasPrefix(g.Reason, "cannot be moved") {
+		return g.Reason
+	}
+	return ""
 }
 
 func maintenanceDo(n Node) string {
@@ -60,7 +84,7 @@ func (f *finder) fenced(n Node) {
 	subject := nodeSubject(n.Name)
 	if lease, ok := f.v.Snapshot.Leases[n.Name]; ok && lease.Rec.Incarnation == n.Incarnation {
 		f.add(Critical, subject, fmt.Sprintf("%s IS FENCED AND REPORTS ITSELF ALIVE: a proof about it was wrong", n.Name),
-			sentence("it holds a lease in the very incarnation that was proven off: "+f.evidence(n), "its guests may be running twice"),
+			joined("it holds a lease in the very incarnation that was proven off: "+f.evidence(n), "its guests may be running twice"),
 			fmt.Sprintf("switch %s off by hand now (pull the cord), then check the disks of the guests that were recovered; find out which device lied before it is trusted again", n.Name))
 		return
 	}
@@ -71,7 +95,7 @@ func (f *finder) fenced(n Node) {
 			fmt.Sprintf("it has probably booted: systemctl status basculed on %s", n.Name))
 		return
 	}
-	f.add(Warning, subject, fmt.Sprintf("%s was fenced%s ago", n.Name, f.sinceOnly(n.Since)), sentence(n.Reason, f.evidence(n)), do)
+	f.add(Warning, subject, fmt.Sprintf("%s was fenced%s ago", n.Name, f.sinceOnly(n.Since)), joined(n.Reason, f.evidence(n)), do)
 }
 
 func (f *finder) sinceOnly(t time.Time) string {
@@ -111,11 +135,11 @@ func (f *finder) fencingMeans(n Node) {
 	switch {
 	case len(n.Power) == 0 && !armed:
 		f.add(Critical, subject, fmt.Sprintf("if %s died now, nothing could prove it off: its guests would wait for an operator", n.Name),
-			sentence("it has no fencing device and its watchdog is not armed", detail),
+			joined("it has no fencing device and its watchdog is not armed", detail),
 			fmt.Sprintf("name a fencing device for %s in basculed.yaml (BMC, PDU, robot API), or give it a watchdog and start bascule-guard", n.Name))
 	case !armed:
 		f.add(Warning, subject, fmt.Sprintf("%s is not armed: cut off from its BMC it could not be proven dead", n.Name),
-			sentence("its guard holds no armed watchdog", detail), fmt.Sprintf("systemctl status bascule-guard watchdog-mux on %s", n.Name))
+			joined("its guard holds no armed watchdog", detail), fmt.Sprintf("systemctl status bascule-guard watchdog-mux on %s", n.Name))
 	case len(n.Power) == 0:
 		f.add(Info, subject, fmt.Sprintf("%s has no fencing device: its guests are recovered only when its watchdog has surely ended it", n.Name),
 			"watchdog: "+orNone(n.Watchdog), "a BMC, a PDU or the provider's robot API named in basculed.yaml makes recovery faster")

@@ -20,16 +20,19 @@ func (f *finder) store() {
 		}
 		what := fmt.Sprintf("etcd has %d of %d voters: %s not answering", len(e.Answering), len(e.Voters), isAre(silent))
 		why := "the store still has its majority; it can lose " + fmt.Sprint(max(0, len(e.Answering)-majority)) + " more"
-		f.add(Warning, "store", what, sentence(why, f.heard(silent)), "bring "+list(silent)+" back (power, network, systemctl status basculed); a voter gone for 10 minutes is replaced where another node can vote")
+		f.add(Warning, "store", what, joined(why, f.heard(silent)), "bring "+list(silent)+" back (power, network, systemctl status basculed); a voter gone for 10 minutes is replaced where another node can vote")
 		return
 	}
 	what := "the store (etcd) is away" + f.since(e.Since) + ": nothing is started, moved or fenced meanwhile"
 	why := e.Reason
 	do := "look at basculed's log on every voter (journalctl -u basculed) and at the network between them"
 	if len(silent) > 0 && len(e.Answering) < majority {
-		why = sentence(fmt.Sprintf("no quorum: %d of %d voters answer, %d needed; %s not answering", len(e.Answering), len(e.Voters), majority, isAre(silent)), e.Reason)
+		why = joined(fmt.Sprintf("no quorum: %d of %d voters answer, %d are needed (%s not answering)", len(e.Answering), len(e.Voters), majority, isAre(silent)), e.Reason)
 		need := "bring " + list(silent) + " back"
-		if missing := majority - len(e.Answering); missing < len(silent) {
+		switch missing := majority - len(e.Answering); {
+		case missing == 1 && len(silent) > 1:
+			need = "bring " + strings.Join(silent, " or ") + " back"
+		case missing < len(silent):
 			need = fmt.Sprintf("bring %d of %s back", missing, list(silent))
 		}
 		do = need + " (power, network, systemctl status basculed there): all re-arms by itself"
@@ -37,7 +40,7 @@ func (f *finder) store() {
 			do += ". Do not restart basculed where guests run: their permit would end"
 		}
 	}
-	f.add(Critical, "store", what, sentence(why, f.heard(silent), f.livesOn()), do)
+	f.add(Critical, "store", what, joined(why, f.heard(silent), f.livesOn()), do)
 }
 
 // heard says what gossip knows of voters that do not answer: whether the node or only its etcd is gone.

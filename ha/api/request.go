@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -38,19 +39,21 @@ func CheckRequest(s Status, kind ha.RequestKind, name ha.NodeName, force bool) *
 			return conflict(fmt.Sprintf("%s is a witness and runs no guests", name), "nothing to drain: it can simply be stopped")
 		}
 	case ha.RequestFence:
-		return checkFence(n, force)
+		return checkFence(n, n.Name == s.Leader, force)
 	case ha.RequestConfirmOff:
 		return checkConfirmOff(n, force)
 	}
 	return nil
 }
 
-func checkFence(n Node, force bool) *Error {
+func checkFence(n Node, leads, force bool) *Error {
 	switch {
 	case n.Incarnation == "":
 		return conflict(fmt.Sprintf("%s has never registered: there is nothing to fence", n.Name), "start basculed there first, or look at the member list")
 	case force:
 		return nil
+	case leads:
+		return conflict(fmt.Sprintf("%s leads the cluster and cannot prove its own end", n.Name), fmt.Sprintf("systemctl stop basculed on %s, so that another node leads, then ask again", n.Name))
 	case n.State == ha.NodeFencing:
 		return conflict(fmt.Sprintf("%s is being fenced already", n.Name), "hactl status shows how far it is")
 	case n.State == ha.NodeFenced:
@@ -87,8 +90,8 @@ func nodeNames(s Status) string {
 	return strings.Join(names, ", ")
 }
 
-// buildRequest fills a request from the view: the incarnation is the one being fenced, else the one that the leader
-// saw registered last.
+// buildRequest fills a request from the view: the incarnation is the one that the leader saw registered last, else the
+// one being fenced, else the one that holds a lease.
 func buildRequest(v View, kind ha.RequestKind, node ha.NodeName, by string, now time.Time, rand io.Reader) (ha.Request, error) {
 	id, err := requestID(now, rand)
 	if err != nil {
@@ -98,14 +101,7 @@ func buildRequest(v View, kind ha.RequestKind, node ha.NodeName, by string, now 
 	if kind != ha.RequestFence && kind != ha.RequestConfirmOff {
 		return r, nil
 	}
-	rec := v.Snapshot.Nodes[node].Rec
-	r.Incarnation = rec.Incarnation
-	if fence, ok := v.Snapshot.Fences[node]; ok && (rec.State == ha.NodeFencing || r.Incarnation == "") {
-		r.Incarnation = fence.Rec.Incarnation
-	}
-	if r.Incarnation == "" {
-		r.Incarnation = v.Snapshot.Leases[node].Rec.Incarnation
-	}
+	r.Incarnation = cmp.Or(v.Snapshot.Nodes[node].Rec.Incarnation, v.Snapshot.Fences[node].Rec.Incarnation, v.Snapshot.Leases[node].Rec.Incarnation)
 	return r, nil
 }
 

@@ -124,11 +124,11 @@ func LyingBMC() api.View {
 	put(v.Snapshot.Fences, "node2", ha.FenceRecord{
 		Schema: 1, Node: "node2", Incarnation: Inc(2), Reason: "lease expired and gossip lost it", Term: 42, Since: began, Commanded: []string{"bmc-node2"},
 		Steps: []ha.FenceStep{
-			{Device: "bmc-node2", Action: "read", Result: "on", Term: 42, At: began},
-			{Device: "bmc-node2", Action: "off", Result: "success", Term: 42, At: began.Add(time.Second)},
-			{Device: "bmc-node2", Action: "read", Result: "on", Term: 42, At: Now.Add(-2 * time.Second)},
+			{Device: "bmc-node2", Action: "read", Result: "on", Term: 42, At: began}, // the later ones are equal: noted once
+			{Device: "bmc-node2", Action: "off", Result: "intended", Term: 42, At: began.Add(time.Second)},
+			{Device: "bmc-node2", Action: "off", Result: "accepted by the device; reading back", Term: 42, At: began.Add(3 * time.Second)},
 		},
-		Problem: "bmc-node2 answered success, but reads on",
+		Problem: `bmc-node2 said it switched node2 off, but reads "on": the machine runs on`,
 	})
 	return v
 }
@@ -161,7 +161,7 @@ func Draining() api.View {
 		g.Move = &ha.Move{From: "node2", Target: "node3", Inc: Inc(3), Live: true}
 	})
 	Edit(v.Snapshot.Guests, 202, func(g *ha.GuestRecord) {
-		g.Reason, g.Pinned = "cannot leave node2: local disk", "disk local-lvm:vm-202-disk-0 lies on node2 only"
+		g.Reason, g.Pinned = "cannot be moved: disk local-lvm:vm-202-disk-0 lies on node2 only", "disk local-lvm:vm-202-disk-0 lies on node2 only"
 	})
 	return v
 }

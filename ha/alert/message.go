@@ -1,0 +1,32 @@
+package alert
+
+import (
+	"time"
+
+	"bascule/ha"
+)
+
+// Message is what commands and webhooks get as JSON.
+type Message struct {
+	Version  int         `json:"version"` // of this format: 1
+	Cluster  string      `json:"cluster"`
+	Severity Severity    `json:"severity"`
+	Text     string      `json:"text"` // for people, one line
+	Subject  string      `json:"subject"`
+	Node     ha.NodeName `json:"node,omitempty"`
+	Guest    ha.VMID     `json:"guest,omitempty"`
+	From     string      `json:"from"`
+	To       string      `json:"to"`
+	Reason   string      `json:"reason"`
+	At       time.Time   `json:"at"`
+	Term     ha.Term     `json:"term,omitempty"`
+	By       ha.NodeName `json:"by,omitempty"` // the node that saw it
+}
+
+func newMessage(cluster string, e ha.Event) Message {
+	t := e.Transition
+	return Message{
+		Version: 1, Cluster: cluster, Severity: SeverityOf(t), Text: Text(t), Subject: t.Subject, Node: t.Node, Guest: t.Guest,
+		From: t.From, To: t.To, Reason: t.Reason, At: e.At.UTC(), Term: e.Term, By: e.By,
+	}
+}

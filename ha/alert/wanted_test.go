@@ -1,0 +1,64 @@
+package alert
+
+import (
+	"strings"
+	"testing"
+
+	"bascule/ha"
+)
+
+func TestWanted(t *testing.T) {
+	node := func(from, to ha.NodeState) ha.Transition {
+		return ha.Transition{Subject: "node node2", Node: "node2", From: string(from), To: string(to), Reason: "because"}
+	}
+	guest := func(from, to ha.GuestState) ha.Transition {
+		return ha.Transition{Subject: "VM 101", Guest: 101, Node: "node3", From: string(from), To: string(to), Reason: "because"}
+	}
+	other := func(subject, from, to string) ha.Transition {
+		return ha.Transition{Subject: subject, From: from, To: to, Reason: "because"}
+	}
+	for _, c := range []struct {
+		t        ha.Transition
+		wanted   bool
+		severity Severity
+		text     string
+	}{
+		{node(ha.NodeOnline, ha.NodeSuspect), false, "", ""},
+		{node(ha.NodeSuspect, ha.NodeOnline), false, "", ""},
+		{node(ha.NodeSuspect, ha.NodeFencing), true, Critical, "Node node2 is dead or cut off and is being fenced"},
+		{node(ha.NodeFencing, ha.NodeFenced), true, Warning, "proven off"},
+		{node(ha.NodeFenced, ha.NodeOnline), true, Info, "Node node2 is back (fenced -> online)"},
+		{node(ha.NodeOnline, ha.NodeQuarantined), true, Warning, "comes and goes"},
+		{node(ha.NodeQuarantined, ha.NodeOnline), true, Info, "is back"},
+		{node(ha.NodeOnline, ha.NodeDraining), false, "", ""},
+		{node(ha.NodeDraining, ha.NodeMaintenance), false, "", ""},
+		{node(ha.NodeOnline, ha.NodeOffline), false, "", ""},
+		{guest(ha.GuestStarted, ha.GuestFence), false, "", ""},
+		{guest(ha.GuestFence, ha.GuestRecovery), true, Critical, "VM 101 is down and looks for a new node"},
+		{guest(ha.GuestRecovery, ha.GuestStarting), true, Info, "VM 101 is being started on node3"},
+		{guest(ha.GuestStarting, ha.GuestStarted), false, "", ""},
+		{guest(ha.GuestStarting, ha.GuestError), true, Critical, "was given up"},
+		{guest(ha.GuestError, ha.GuestStarted), true, Info, "runs again on node3"},
+		{guest(ha.GuestStarted, ha.GuestFrozen), true, Warning, "frozen"},
+		{guest(ha.GuestStarted, ha.GuestMigrating), false, "", ""},
+		{guest(ha.GuestStarted, ha.GuestStopped), false, "", ""},
+		{guest(ha.GuestError, ha.GuestError), false, "", ""},
+		{other(SubjectStore, StoreAvailable, StoreAway), true, Critical, "store (etcd) is away"},
+		{other(SubjectStore, StoreAway, StoreAvailable), true, Info, "is back"},
+		{other(SubjectCluster, "a", "b"), true, Warning, "cluster: a -> b"},
+		{other("something", "a", "b"), false, "", ""},
+	} {
+		if got := Wanted(c.t); got != c.wanted {
+			t.Errorf("%s %s -> %s: wanted %v", c.t.Subject, c.t.From, c.t.To, got)
+		}
+		if !c.wanted {
+			continue
+		}
+		if got := SeverityOf(c.t); got != c.severity {
+			t.Errorf("%s %s -> %s: severity %s, want %s", c.t.Subject, c.t.From, c.t.To, got, c.severity)
+		}
+		if got := Text(c.t); !strings.Contains(got, c.text) || !strings.HasSuffix(got, ". Reason: because") || strings.Contains(got, "\n") {
+			t.Errorf("%s %s -> %s: %q", c.t.Subject, c.t.From, c.t.To, got)
+		}
+	}
+}
