@@ -43,7 +43,7 @@ func (a *Agent) askGuard(ctx context.Context) {
 	a.mu.Lock()
 	changed := st.Driver != a.guard.Driver || st.Armed != a.guard.Armed || st.Connected != a.guard.Connected || st.Phase != a.guard.Phase
 	a.guard = st
-	leaving := a.leaving
+	permitted := !a.leaving && a.lease.Valid(a.cfg.Now())
 	a.mu.Unlock()
 	if changed {
 		a.reports.wake()
@@ -54,7 +54,7 @@ func (a *Agent) askGuard(ctx context.Context) {
 		return
 	}
 	a.Problem("guard", "")
-	if st.Driver != "" && !st.Armed && !leaving {
+	if st.Driver != "" && !st.Armed && permitted { // the permit goes first: an armed guard without one would end the guests
 		if err := a.cfg.Guard.Arm(c); err != nil {
 			a.Problem("watchdog", "the watchdog cannot be armed: "+err.Error()+"; this node gives no proof by self-fencing")
 			return

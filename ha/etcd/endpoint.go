@@ -38,7 +38,7 @@ type endpoint struct {
 
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}
-	answered time.Time // last answer, or the last reset
+	silent   time.Time // since when calls stay without any answer; zero: they do not
 	badUntil time.Time // asked last until then
 	badFor   time.Duration
 }
@@ -46,7 +46,7 @@ type endpoint struct {
 // newEndpoint prepares the connection; nothing is dialled yet. dial is where it really goes: the node's own bind
 // address instead of its public one.
 func newEndpoint(v Voter, port int, dial string, tc *tls.Config, lg *zap.Logger) (*endpoint, error) {
-	e := &endpoint{name: v.Name, address: hostPort(v.Address, port), conns: map[net.Conn]struct{}{}, answered: time.Now()}
+	e := &endpoint{name: v.Name, address: hostPort(v.Address, port), conns: map[net.Conn]struct{}{}}
 	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "tcp", dial)
@@ -96,7 +96,7 @@ func (e *endpoint) awaitReady(ctx context.Context) bool {
 func (e *endpoint) good() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.answered, e.badUntil, e.badFor = time.Now(), time.Time{}, 0
+	e.silent, e.badUntil, e.badFor = time.Time{}, time.Time{}, 0
 }
 
 // failed notes that a call brought nothing; silent says that it brought not even an error. An endpoint that stays silent
@@ -109,10 +109,15 @@ func (e *endpoint) failed(silent bool) {
 		e.badFor = min(max(2*e.badFor, badFirst), badLongest)
 		e.badUntil = now.Add(e.badFor)
 	}
-	if silent && now.Sub(e.answered) > stallLimit {
-		e.answered = now
+	switch {
+	case !silent:
+		e.silent = time.Time{}
+	case e.silent.IsZero():
+		e.silent = now
+	case now.Sub(e.silent) > stallLimit:
+		e.silent = time.Time{}
 		for c := range e.conns {
-			go c.Close() // closing flushes TLS alerts in theory; never wait for it
+			go c.Close() // it takes the lock
 		}
 	}
 }

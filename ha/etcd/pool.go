@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,8 +13,10 @@ import (
 	"bascule/ha"
 )
 
-// hedgeLongest is the longest hesitation of an endpoint before a repeatable call is also sent to the next.
-const hedgeLongest = 400 * time.Millisecond
+const (
+	hedgeLongest = 400 * time.Millisecond // longest hesitation of an endpoint before a repeatable call is also sent to the next
+	retryPause   = 100 * time.Millisecond // between two attempts of one call at one endpoint
+)
 
 // pool is the voters' endpoints, our own first.
 type pool struct {
@@ -48,7 +51,7 @@ func (p *pool) bound(ctx context.Context) (context.Context, context.CancelFunc) 
 	return context.WithTimeout(ctx, p.limit)
 }
 
-// reply is an endpoint's answer to a hedged call.
+// reply is an endpoint's answer to one attempt of a hedged call.
 type reply[T any] struct {
 	ep  *endpoint
 	val T
@@ -56,27 +59,19 @@ type reply[T any] struct {
 }
 
 // hedged makes a call that may be repeated: to the first endpoint, to the next one as well when it hesitates or fails,
-// and so on. The first answer counts, be it a refusal by the store itself. Without any: ErrUnavailable.
+// and so on, each again after a short pause until the deadline. The first answer counts, be it a refusal by the
+// store itself. Without any: ErrUnavailable.
 func hedged[T any](ctx context.Context, p *pool, what string, call func(context.Context, *endpoint) (T, error)) (T, error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
 	eps := p.order()
-	replies := make(chan reply[T], len(eps))
-	asked := 0
-	ask := func() {
-		ep := eps[asked]
-		asked++
-		go func() {
-			v, err := call(ctx, ep)
-			replies <- reply[T]{ep, v, err}
-		}()
-	}
-	ask()
-	hedge := time.NewTimer(hesitation(ctx, len(eps)))
+	replies := make(chan reply[T])
+	problems := map[*endpoint]error{}
+	hedge := time.NewTimer(0)
 	defer hedge.Stop()
+	asked, began := 0, time.Now()
 	var zero T
-	var problems []error
-	for len(problems) < len(eps) {
+	for {
 		select {
 		case r := <-replies:
 			if r.err == nil || definite(r.err) {
@@ -84,27 +79,54 @@ func hedged[T any](ctx context.Context, p *pool, what string, call func(context.
 				blameSilent(eps[:asked], r.ep)
 				return r.val, r.err
 			}
-			problems = append(problems, fmt.Errorf("%s: %w", r.ep.name, r.err))
-			if ctx.Err() != nil {
-				blameSilent(eps[:asked], nil)
-				return zero, unavailable(what, problems, ctx.Err())
-			}
-			r.ep.failed(isTimeout(r.err))
-			if asked < len(eps) {
-				ask()
-				hedge.Reset(hesitation(ctx, len(eps)))
-			}
+			problems[r.ep] = fmt.Errorf("%s: %w", r.ep.name, r.err)
+			hedge.Reset(0)
 		case <-hedge.C:
 			if asked < len(eps) {
-				ask()
+				go attempts(ctx, eps[asked], call, replies)
+				asked++
 				hedge.Reset(hesitation(ctx, len(eps)))
 			}
 		case <-ctx.Done():
-			blameSilent(eps[:asked], nil)
-			return zero, unavailable(what, problems, ctx.Err())
+			if time.Since(began) >= hedgeLongest { // a caller in a hurry proves nothing
+				blameSilent(eps[:asked], nil)
+			}
+			return zero, unavailable(what, slices.Collect(maps.Values(problems)), ctx.Err())
 		}
 	}
-	return zero, unavailable(what, problems, nil)
+}
+
+// attempts calls one endpoint until it answers or the call is over.
+func attempts[T any](ctx context.Context, ep *endpoint, call func(context.Context, *endpoint) (T, error), replies chan<- reply[T]) {
+	for {
+		v, err := call(ctx, ep)
+		if ctx.Err() != nil && err != nil { // over: another one answered, or the deadline
+			return
+		}
+		if err != nil && !definite(err) {
+			ep.failed(isTimeout(err))
+		}
+		select {
+		case replies <- reply[T]{ep, v, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err == nil || definite(err) || !pause(ctx, retryPause) {
+			return
+		}
+	}
+}
+
+// pause waits; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // blameSilent marks the endpoints that were asked before the one that answered.

@@ -33,7 +33,8 @@ type server struct {
 	etcd    *embed.Etcd
 	down    atomic.Pointer[string] // why it stopped by itself
 	closing chan struct{}          // closed when we stop it
-	once    sync.Once
+	once    sync.Once              // for closing
+	end     func()                 // closes everything that serves; works once
 }
 
 // startServer starts the member from an existing data directory or as an initial member of a new cluster. It does not
@@ -43,6 +44,9 @@ func startServer(ctx context.Context, cfg Config, own Voter, lg *zap.Logger) (*s
 		etcd *embed.Etcd
 		err  error
 	}
+	ec := serverConfig(cfg, own, lg)
+	var started atomic.Pointer[embed.Etcd]
+	ec.GRPCAdditionalServerOptions = surviveStop(&started)
 	done := make(chan result, 1)
 	go func() {
 		defer func() {
@@ -50,7 +54,7 @@ func startServer(ctx context.Context, cfg Config, own Voter, lg *zap.Logger) (*s
 				done <- result{err: fmt.Errorf("etcd gave up: %v", p)}
 			}
 		}()
-		e, err := embed.StartEtcd(serverConfig(cfg, own, lg))
+		e, err := embed.StartEtcd(ec)
 		done <- result{e, err}
 	}()
 	select {
@@ -58,7 +62,8 @@ func startServer(ctx context.Context, cfg Config, own Voter, lg *zap.Logger) (*s
 		if r.err != nil {
 			return nil, explainStart(cfg, r.err)
 		}
-		s := &server{etcd: r.etcd, closing: make(chan struct{})}
+		started.Store(r.etcd)
+		s := &server{etcd: r.etcd, closing: make(chan struct{}), end: sync.OnceFunc(r.etcd.Close)}
 		go s.watch(cfg)
 		return s, nil
 	case <-ctx.Done():
@@ -145,8 +150,9 @@ func (s *server) watch(cfg Config) {
 	if err == nil {
 		err = errors.New("no reason given; the member may have been removed from the cluster")
 	}
-	why := err.Error()
+	why := err.Error() + "; restart the daemon"
 	s.down.Store(&why)
+	s.end() // a stopped member must not go on listening: it could only answer wrongly
 	cfg.Log.WithError(err).Error("the embedded etcd server has stopped by itself: this node does not vote until the daemon is restarted; see the log before this line")
 }
 
@@ -160,7 +166,7 @@ func (s *server) close(ctx context.Context) error {
 		if s.down.Load() == nil {
 			_ = s.etcd.Server.TryTransferLeadershipOnShutdown() // etcd logs the failure; the others elect one then
 		}
-		s.etcd.Close()
+		s.end()
 	}()
 	select {
 	case <-done:
@@ -174,5 +180,5 @@ func (s *server) close(ctx context.Context) error {
 func (s *server) hardStop() {
 	s.once.Do(func() { close(s.closing) })
 	s.etcd.Server.HardStop()
-	s.etcd.Close()
+	s.end()
 }

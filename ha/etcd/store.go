@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"bascule/ha"
 )
@@ -92,27 +91,21 @@ func loadTLS(f TLS) (*tls.Config, error) {
 
 // Ready waits for the first linearizable answer.
 func (s *Store) Ready(ctx context.Context) error {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
 	var last error
 	for {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the store: %w: %w", ctx.Err(), errors.Join(last))
-		case <-s.ctx.Done():
-			return fmt.Errorf("waiting for the store: %w: it was closed", ha.ErrUnavailable)
-		case <-pause.C:
-		}
 		try, cancel := context.WithTimeout(ctx, s.cfg.callLimit())
 		_, _, last = s.Get(try, ha.KeyLeader)
 		cancel()
-		if last == nil {
+		switch {
+		case last == nil:
 			return nil
-		}
-		if !errors.Is(last, ha.ErrUnavailable) {
+		case !errors.Is(last, ha.ErrUnavailable):
 			return last
+		case s.ctx.Err() != nil:
+			return fmt.Errorf("waiting for the store: %w: it was closed", ha.ErrUnavailable)
+		case !pause(ctx, retryPause):
+			return fmt.Errorf("waiting for the store: %w", last)
 		}
-		pause.Reset(100 * time.Millisecond)
 	}
 }
 

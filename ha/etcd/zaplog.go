@@ -20,11 +20,11 @@ var noisy = []string{
 	"dropped internal Raft message", "failed to dial", "peer deactivated", "closed TCP streaming", "stopped ", "stopping ",
 	"waiting for ReadIndex response", "ignored out-of-date read index", "failed to get version", "failed to reach the peer URL",
 	"failed to receive watch request", "failed to send watch", "grpc: ", "[core]", "failed to read data from", "failed to publish local member",
-	"running http and grpc server on single port", "simple token is not cryptographically signed", "failed to receive lease keepalive",
+	"Running http and grpc server on single port", "failed to apply request", "setting up serving from embedded etcd failed", "failed to find remote peer in cluster", "simple token is not cryptographically signed", "failed to receive lease keepalive",
 }
 
 // worthInfo are informational lines that an operator wants to see; the rest of etcd's information is kept at debug.
-var worthInfo = []string{"elected leader", "became leader", "leadership transfer finished", "peer became active", "applying snapshot", "recovered v3 backend"}
+var worthInfo = []string{"elected leader", "leadership transfer finished", "peer became active", "applying snapshot", "recovered v3 backend"}
 
 // zapCore hands etcd's own log over to the daemon's.
 type zapCore struct {

@@ -24,10 +24,7 @@ const (
 )
 
 // GuestRef names a guest to the guard.
-type GuestRef struct {
-	ID   ha.VMID      `json:"id"`
-	Kind ha.GuestKind `json:"kind"`
-}
+type GuestRef = ha.GuestRef
 
 // GuardRemnant is a process of a protected guest that a scan found alive.
 type GuardRemnant struct {

@@ -14,7 +14,7 @@ type Disk struct {
 	Volume   string // "shared:100/vm-100-disk-0.qcow2", or an absolute path
 	Storage  string // the volume's storage; empty for a path
 	Writable bool
-	Anywhere bool // a path that the operator declares to be the same on all nodes (shared=1)
+	Anywhere bool // declared by the operator to be the same on all nodes (shared=1)
 }
 
 var (
@@ -54,8 +54,10 @@ func parseDisk(key, value string) (Disk, bool) {
 	for _, part := range strings.Split(value, ",") {
 		name, text, keyed := strings.Cut(part, "=")
 		switch {
-		case !keyed || name == "file" || name == "volume":
-			d.Volume = strings.TrimSpace(part[strings.Index(part, "=")+1:])
+		case !keyed && d.Volume == "":
+			d.Volume = strings.TrimSpace(name)
+		case name == "file" || name == "volume":
+			d.Volume = strings.TrimSpace(text)
 		default:
 			options[strings.TrimSpace(name)] = strings.TrimSpace(text)
 		}
@@ -124,11 +126,12 @@ func (c *GuestConfig) Pins(local func(storage string) bool) []string {
 	var pins []string
 	for _, d := range c.Disks() {
 		switch {
+		case d.Anywhere:
 		case d.Storage != "" && local(d.Storage):
 			pins = append(pins, d.Key+" is on "+d.Storage+", which is not shared")
-		case d.Storage == "" && !d.Anywhere && c.kind == ha.LXC:
+		case d.Storage == "" && c.kind == ha.LXC:
 			pins = append(pins, d.Key+" is a bind mount of "+d.Volume)
-		case d.Storage == "" && !d.Anywhere:
+		case d.Storage == "":
 			pins = append(pins, d.Key+" is the host's "+d.Volume)
 		}
 	}

@@ -26,7 +26,7 @@ type Config struct {
 	ServerName  string        // name in the API's certificate; empty: the URL's host
 	CAFile      string        // PEM of the CA that signed it, on a PVE node /etc/pve/pve-root-ca.pem
 	TokenID     string        // "bascule@pve!node1"
-	TokenSecret string        // never logged, never in errors
+	TokenSecret string        `json:"-"` // never logged, never in errors
 	Tree        Tree          // usually OSTree("/etc/pve")
 	HostRoot    string        // prefix for PVE's lock files; empty: "/"
 	CallTimeout time.Duration // of one API request; 0: DefaultCallTimeout

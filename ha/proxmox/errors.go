@@ -93,7 +93,15 @@ func (e *TaskError) Error() string {
 }
 
 // Unwrap returns the sentinel that the exit status stands for, or nil.
-func (e *TaskError) Unwrap() error { return classify(e.ExitStatus) }
+func (e *TaskError) Unwrap() error {
+	if s := classify(e.ExitStatus); s != nil {
+		return s
+	}
+	if e.Action == "shutdown" && (strings.Contains(e.ExitStatus, "timeout") || strings.Contains(e.ExitStatus, "lxc-stop")) {
+		return ErrShutdownTimeout
+	}
+	return nil
+}
 
 // StillRunningError is a PVE worker whose end was not waited for. UPID is empty when even the answer to the request
 // was lost, so that it is not known whether a worker exists.
@@ -126,7 +134,7 @@ type WeakTokenError struct {
 func (e *WeakTokenError) Error() string {
 	user, _, _ := strings.Cut(e.TokenID, "!")
 	return fmt.Sprintf("API token %s lacks %s; as root on any node run: "+
-		"pveum role add Bascule --privs \"%s\" ; pveum acl modify / --users %s --roles Bascule ; "+
+		"pveum role add Bascule --privs \"%s\" (role modify, if it exists); pveum acl modify / --users %s --roles Bascule ; "+
 		"pveum acl modify / --tokens '%s' --roles Bascule",
 		e.TokenID, strings.Join(e.Missing, ", "), strings.Join(neededPrivileges, " "), user, e.TokenID)
 }

@@ -26,7 +26,7 @@ type osTree struct {
 	busy map[string]chan struct{} // path → closed when the call on it has returned
 }
 
-func (t *osTree) ReadFile(ctx context.Context, name string) (data []byte, err error) {
+func (t *osTree) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	return run(ctx, t, "read", []string{name}, func() ([]byte, error) {
 		return os.ReadFile(t.abs(name))
 	})
@@ -128,6 +128,11 @@ func run[T any](ctx context.Context, t *osTree, op string, names []string, call 
 	case r := <-results:
 		return r.value, asPathError(op, names[0], r.err)
 	case <-ctx.Done():
+	}
+	select {
+	case r := <-results: // both at once: the result is worth more
+		return r.value, asPathError(op, names[0], r.err)
+	default:
 		return none, pathError(op, names[0], &PendingError{Begun: true, Done: done, Err: ctx.Err()})
 	}
 }

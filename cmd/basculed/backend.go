@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"bascule/config"
+	"bascule/ha"
+	"bascule/ha/agent"
+	"bascule/ha/api"
+	"bascule/ha/etcd"
+	"bascule/ha/gossip"
+)
+
+// backend is what the API sees of the agent.
+type backend struct {
+	*agent.Agent
+	cfg    *config.Config
+	store  *etcd.Store
+	gossip *gossip.Gossip
+}
+
+// View implements api.Backend.
+func (b backend) View() api.View {
+	s := b.Agent.Snapshot()
+	now := bootNow()
+	v := api.View{Self: b.cfg.Node, Role: string(b.cfg.Role), Version: version, Cluster: b.cfg.Cluster, Wall: time.Now(), Members: b.cfg.Members,
+		Snapshot: s.Store, SnapshotOK: s.StoreOK, Gossip: b.gossip.View(), Corosync: s.Corosync, Problems: s.Problems,
+		Permit:  api.PermitHealth{Valid: s.Permit > 0, Remaining: s.Permit, Reason: permitReason(s)},
+		Guard:   api.GuardHealth{Connected: s.Guard.Connected, Phase: s.Guard.Phase, Driver: s.Guard.Driver, Armed: s.Guard.Armed, Detail: s.Guard.Detail},
+		Leading: s.Lease.Leads(now)}
+	if age, ok := b.store.ViewAge(); ok {
+		v.SnapshotAge = age
+	}
+	v.Store = api.StoreHealth{Available: s.Health.Available, RaftLeader: string(s.Health.RaftLeader), Reason: s.Health.Reason, Since: s.HealthSince,
+		Voters: names(s.Health.Voters), Answering: names(s.Health.Answering)}
+	return v
+}
+
+func permitReason(s agent.Snapshot) string {
+	switch {
+	case s.Permit > 0:
+		return "lease"
+	case s.Leaving:
+		return "basculed is being stopped"
+	case !s.Health.Available:
+		return "its lease cannot be renewed: " + s.Health.Reason
+	}
+	return "no lease is held"
+}
+
+func names(in []ha.NodeName) []string {
+	out := make([]string, 0, len(in))
+	for _, n := range in {
+		out = append(out, string(n))
+	}
+	return out
+}
+
+// Events implements api.Backend from the watched copy of the store.
+func (b backend) Events(_ context.Context, after string, limit int) ([]api.StoredEvent, error) {
+	_, kvs, ok := b.store.Latest()
+	if !ok {
+		return nil, ha.ErrUnavailable
+	}
+	var out []api.StoredEvent
+	for _, kv := range kvs {
+		if !strings.HasPrefix(kv.Key, ha.PrefixEvent) || kv.Key <= after {
+			continue
+		}
+		e := api.StoredEvent{Key: kv.Key}
+		if json.Unmarshal(kv.Value, &e.Event) != nil {
+			continue
+		}
+		if out = append(out, e); limit > 0 && len(out) == limit {
+			break
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"bascule/config"
+	"bascule/ha/api"
+)
+
+const (
+	leaveTimeout     = 10 * time.Second
+	privilegesRepeat = 30 * time.Second
+)
+
+// runAgent is the daemon: open, run, and on SIGTERM leave in order.
+func runAgent(ctx context.Context, file string) error {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	h, err := readHost()
+	if err != nil {
+		return err
+	}
+	out := newAsyncWriter(os.Stderr)
+	defer out.close()
+	log := newLog(cfg.Log, out, string(cfg.Node))
+	for _, w := range cfg.Warnings() {
+		log.Warn(w.String())
+	}
+	p, err := assemble(ctx, cfg, h, log)
+	if err != nil {
+		return err
+	}
+	stopped, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	err = p.run(ctx, stopped)
+	return errors.Join(err, p.close())
+}
+
+// run serves until stopped ends, then leaves in order; it returns early when a part fails.
+func (p *parts) run(ctx, stopped context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	p.store.StartView(ctx, p.agent.ViewChanged)
+	g.Go(func() error { return p.agent.Run(ctx) })
+	g.Go(func() error { p.alerts.Run(ctx); return nil })
+	if p.driver != nil {
+		g.Go(func() error { p.watchPrivileges(ctx); return nil })
+	}
+	if err := p.serve(ctx, g); err != nil {
+		cancel()
+		return errors.Join(err, g.Wait())
+	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	p.log.WithFields(logrus.Fields{"version": version, "role": string(p.cfg.Role), "timing": p.cfg.Timing().Profile}).Info("basculed is up")
+	g.Go(func() error {
+		defer cancel()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-stopped.Done():
+		}
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+		leave, end := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+		defer end()
+		if err := p.agent.Leave(leave); err != nil {
+			p.log.Error(err.Error())
+			return err
+		}
+		p.log.WithField("reason", "asked to stop").Info("left in order; protected guests run on, unprotected")
+		return nil
+	})
+	return g.Wait()
+}
+
+// serve opens the API on its unix socket and, with mutual TLS, on the network.
+func (p *parts) serve(ctx context.Context, g *errgroup.Group) error {
+	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip}, p.log.WithField("part", "api"))
+	unix, err := api.ListenUnix(p.cfg.API.Socket)
+	if err != nil {
+		return err
+	}
+	tlsConf, err := api.ServerTLS(p.cfg.TLS.CAFile, p.cfg.TLS.CertFile, p.cfg.TLS.KeyFile)
+	if err != nil {
+		return err
+	}
+	tcp, err := api.ListenTLS(net.JoinHostPort(p.cfg.BindAddress, strconv.Itoa(p.cfg.API.Port)), tlsConf)
+	if err != nil {
+		return err
+	}
+	for _, l := range []net.Listener{unix, tcp} {
+		g.Go(func() error { return srv.Serve(ctx, l) })
+	}
+	return nil
+}
+
+// watchPrivileges looks whether the token may do what is needed until it may: Proxmox answers a weak token with shorter lists.
+func (p *parts) watchPrivileges(ctx context.Context) {
+	for {
+		c, cancel := context.WithTimeout(ctx, privilegesRepeat)
+		err := p.driver.CheckPrivileges(c)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			p.agent.Problem("token", "")
+			return
+		}
+		p.agent.Problem("token", err.Error())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(privilegesRepeat):
+		}
+	}
+}
+
+// close ends what is left. The store goes last and hands raft's leadership over.
+func (p *parts) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	err := p.gossip.Close()
+	if p.guard != nil {
+		err = errors.Join(err, p.guard.Close())
+	}
+	if p.driver != nil {
+		p.driver.Close()
+	}
+	return errors.Join(err, p.store.Close(ctx))
+}
+
+// checkConfig is `basculed check-config`.
+func checkConfig(w io.Writer, file string) error {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	if _, _, err := fencePlans(cfg); err != nil {
+		return err
+	}
+	for _, x := range cfg.Warnings() {
+		fmt.Fprintln(w, x.String())
+	}
+	fmt.Fprintln(w, file+": well")
+	return nil
+}

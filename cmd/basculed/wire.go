@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"bascule/config"
+	"bascule/fencing"
+	"bascule/fencing/methods"
+	"bascule/ha"
+	"bascule/ha/agent"
+	"bascule/ha/alert"
+	"bascule/ha/etcd"
+	"bascule/ha/gossip"
+	"bascule/ha/guard"
+	"bascule/ha/ladder"
+	"bascule/ha/leader"
+	"bascule/ha/node"
+	"bascule/ha/placement"
+	"bascule/ha/proxmox"
+)
+
+// hostReserve is memory that guests never get: Proxmox, the kernel and Bascule itself.
+const hostReserve = 1 << 30
+
+// parts are the running pieces of one daemon.
+type parts struct {
+	cfg    *config.Config
+	log    logrus.FieldLogger
+	store  *etcd.Store
+	gossip *gossip.Gossip
+	guard  *guard.Client
+	driver *proxmox.Driver
+	alerts *alert.Notifier
+	agent  *agent.Agent
+}
+
+// assemble opens everything. Nothing in it waits for other nodes.
+func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldLogger) (*parts, error) {
+	p := &parts{cfg: cfg, log: log}
+	if err := os.MkdirAll(cfg.RunDir, 0o750); err != nil {
+		return nil, fmt.Errorf("run_dir: %w", err)
+	}
+	specs, plans, err := fencePlans(cfg)
+	if err != nil {
+		return nil, err
+	}
+	exec, err := fencing.NewExecutor(specs, methods.All(), fencing.Child{Path: "/proc/self/exe", Args: []string{"basculed", fenceDeviceName}, Stderr: os.Stderr}.Switch, bootNow)
+	if err != nil {
+		return nil, err
+	}
+	if p.alerts, err = openAlerts(cfg, log); err != nil {
+		return nil, err
+	}
+	if p.store, err = openStore(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	ac := agent.Config{
+		Node: node.Config{Self: cfg.Node, Incarnation: h.incarnation, Timing: cfg.Timing(), MaxRestart: cfg.Limits.MaxRestart,
+			ParallelStarts: cfg.Limits.ParallelStarts, Witness: cfg.Role == config.RoleWitness},
+		Leader: leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: cfg.Members, Plans: plans,
+			MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, HostReserve: hostReserve}},
+		Version: version, SystemUUID: h.systemUUID, TrustDriver: func(d string) bool { return d != "" && (d != "softdog" || cfg.Guard.TrustSoftdog) },
+		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), GuestsFile: filepath.Join(cfg.RunDir, "guests.json"), Now: bootNow,
+		Store: storePort{p.store}, Executor: exec, Notifier: p.alerts, Log: log, Alive: newPulse(),
+	}
+	if !ac.Node.Witness {
+		if p.driver, err = openProxmox(cfg, h, log); err != nil {
+			return nil, errors.Join(err, p.store.Close(ctx))
+		}
+		p.guard = guard.NewClient(cfg.Guard.Socket)
+		ac.Proxmox, ac.Guard = proxmoxPort{p.driver}, guardPort{p.guard}
+		ac.Processes = processPort{&guard.ProcFS{Root: h.root, Filter: h.own}}
+	}
+	if err := p.openGossip(&ac, h, log); err != nil {
+		return nil, errors.Join(err, p.store.Close(ctx))
+	}
+	return p, nil
+}
+
+// openGossip starts gossip and the agent, which need each other: gossip wakes the agent, the agent reads gossip.
+func (p *parts) openGossip(ac *agent.Config, h host, log logrus.FieldLogger) error {
+	keys, err := gossip.LoadKeyring(p.cfg.Gossip.KeyringFile)
+	if err != nil {
+		return err
+	}
+	var peers []string
+	for _, m := range p.cfg.Members {
+		if m.Name != p.cfg.Node {
+			peers = append(peers, net.JoinHostPort(m.Address, strconv.Itoa(p.cfg.Gossip.Port)))
+		}
+	}
+	var late lateAgent
+	p.gossip, err = gossip.Start(gossip.Config{Self: p.cfg.Node, BindAddress: p.cfg.BindAddress, AdvertiseAddress: p.cfg.Self().Address, Port: p.cfg.Gossip.Port,
+		Peers: peers, Keys: keys, Timing: p.cfg.Timing(), Log: log.WithField("part", "gossip"),
+		Meta: func() gossip.Meta {
+			return gossip.Meta{Incarnation: h.incarnation, Leaving: late.leaving(), Version: version}
+		},
+		Changed: late.wake})
+	if err != nil {
+		return err
+	}
+	ac.Gossip = p.gossip
+	p.agent = agent.New(*ac)
+	late.set(p.agent)
+	return nil
+}
+
+func openStore(ctx context.Context, cfg *config.Config, log logrus.FieldLogger) (*etcd.Store, error) {
+	var voters []etcd.Voter
+	for _, m := range cfg.Voters() {
+		voters = append(voters, etcd.Voter{Name: m.Name, Address: m.Address})
+	}
+	return etcd.Open(ctx, etcd.Config{Self: cfg.Node, Cluster: cfg.Cluster, DataDir: filepath.Join(cfg.DataDir, "etcd"), Voters: voters,
+		BindAddress: cfg.BindAddress, PeerPort: cfg.Etcd.PeerPort, ClientPort: cfg.Etcd.ClientPort,
+		TLS:    etcd.TLS{CAFile: cfg.TLS.CAFile, CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile},
+		Timing: cfg.Timing(), Token: "bascule-" + cfg.Cluster, Log: log.WithField("part", "etcd")})
+}
+
+func openProxmox(cfg *config.Config, h host, log logrus.FieldLogger) (*proxmox.Driver, error) {
+	secret, err := os.ReadFile(cfg.Proxmox.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("proxmox.token_file: %w", err)
+	}
+	return proxmox.New(proxmox.Config{Node: cfg.Node, URL: cfg.Proxmox.URL, ServerName: cfg.Proxmox.ServerName, CAFile: cfg.Proxmox.CAFile,
+		TokenID: cfg.Proxmox.TokenID, TokenSecret: strings.TrimSpace(string(secret)), Tree: openTree(cfg.Proxmox), HostRoot: h.root,
+		CallTimeout: cfg.Proxmox.CallTimeout, Protect: protectOf(cfg), Log: log.WithField("part", "proxmox")})
+}
+
+func openAlerts(cfg *config.Config, log logrus.FieldLogger) (*alert.Notifier, error) {
+	ac := alert.Config{Cluster: cfg.Cluster, Command: cfg.Alerts.Command, Timeout: 10 * time.Second, Log: log.WithField("part", "alert")}
+	if f := cfg.Alerts.WebhookURLFile; f != "" {
+		var err error
+		if ac.WebhookURL, err = alert.ReadWebhookURL(f); err != nil {
+			return nil, err
+		}
+	}
+	return alert.New(ac)
+}
+
+// fencePlans turns the configured devices and levels into the executor's and the ladder's shapes; settings that a method refuses
+// are configuration errors with their line.
+func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan, error) {
+	var specs []fencing.Spec
+	var problems []config.Problem
+	switches := map[string]bool{}
+	all := methods.All()
+	for _, d := range cfg.Devices() {
+		spec := fencing.Spec{Name: d.Name, Node: d.Node, Method: d.Method, Settings: d.Settings}
+		m, ok := all.Find(d.Method)
+		if !ok {
+			problems = append(problems, d.Problem("method", fmt.Errorf("unknown method %q; there are: %s", d.Method, methodNames(all))))
+			continue
+		}
+		if _, err := all.Open(spec); err != nil {
+			problems = append(problems, d.Problem("settings", err))
+			continue
+		}
+		switches[d.Name] = m.Switches
+		specs = append(specs, spec)
+	}
+	if len(problems) > 0 {
+		return nil, nil, config.Errors(problems)
+	}
+	plans := map[ha.NodeName]ladder.Plan{}
+	for _, m := range cfg.Members {
+		var plan ladder.Plan
+		for _, level := range cfg.Levels(m.Name) {
+			var devices []ladder.Device
+			for _, name := range level {
+				devices = append(devices, ladder.Device{Name: name, Switches: switches[name]})
+			}
+			plan.Levels = append(plan.Levels, devices)
+		}
+		plans[m.Name] = plan
+	}
+	return specs, plans, nil
+}
+
+func methodNames(all fencing.Methods) string {
+	var out []string
+	for _, m := range all {
+		out = append(out, m.Name)
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,105 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"bascule/ha"
+	"bascule/ha/etcd/storetest"
+)
+
+// TestConformanceOwnMember runs the suite against a store with its server inside.
+func TestConformanceOwnMember(t *testing.T) {
+	l := newLab(t, 1)
+	l.ready(l.open("node1"))
+	storetest.Run(t, func(t *testing.T) storetest.Store { return l.client(t, l.voters) })
+}
+
+// TestConformanceThroughFaults runs the suite as a node without a member would see it: through two proxies that can
+// lose answers and break watches.
+func TestConformanceThroughFaults(t *testing.T) {
+	l := newLab(t, 1)
+	direct := l.open("node1")
+	l.ready(direct)
+	target := hostPort(l.host(1), l.ports[1])
+	storetest.Run(t, func(t *testing.T) storetest.Store {
+		f := &faulty{t: t, direct: direct}
+		var voters []Voter
+		for i := 250; i <= 251; i++ {
+			f.proxies = append(f.proxies, newProxy(t, hostPort(l.host(i), l.ports[1]), target))
+			voters = append(voters, Voter{Name: ha.NodeName(fmt.Sprintf("proxy%d", i)), Address: l.host(i)})
+		}
+		f.Store = l.client(t, voters)
+		f.bypass = l.client(t, l.voters)
+		f.bypass.prefix = f.prefix
+		return f
+	})
+}
+
+var clusters atomic.Int32
+
+// client opens a store of its own cluster name, and so an empty one, without a member.
+func (l *lab) client(t *testing.T, voters []Voter) *Store {
+	t.Helper()
+	cfg := l.config("witness")
+	cfg.Voters, cfg.Cluster = voters, fmt.Sprintf("part%d", clusters.Add(1))
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(context.Background()) })
+	return s
+}
+
+// faulty is a store that can be disturbed.
+type faulty struct {
+	*Store
+	t       *testing.T
+	direct  *Store // the member's own; another cluster name
+	bypass  *Store // the same cluster name, around the proxies
+	around  atomic.Bool
+	proxies []*proxy
+}
+
+// LoseNextCommit makes the open connections silent, so that the commit's is among them; new ones work.
+func (f *faulty) LoseNextCommit(happened bool) {
+	until(f.t, "an endpoint is connected", func() bool { return f.pool.order()[0].ready() })
+	for _, p := range f.proxies {
+		p.swallow(happened)
+	}
+}
+
+// BreakView cuts all connections and refuses new ones; calls go around, the watch does not.
+func (f *faulty) BreakView() (heal func()) {
+	for _, p := range f.proxies {
+		p.refuse.Store(true)
+		p.cut()
+	}
+	f.around.Store(true)
+	return func() {
+		f.around.Store(false)
+		for _, p := range f.proxies {
+			p.refuse.Store(false)
+		}
+	}
+}
+
+// Compact forgets everything up to now.
+func (f *faulty) Compact(ctx context.Context) error {
+	_, rev, err := f.direct.Get(ctx, "x")
+	if err != nil {
+		return err
+	}
+	_, err = f.direct.pool.eps[0].client.Compact(ctx, rev)
+	return err
+}
+
+// Commit and Read go around the proxies while the view is broken.
+func (f *faulty) Commit(ctx context.Context, tx ha.Txn) (int64, error) {
+	if f.around.Load() {
+		return f.bypass.Commit(ctx, tx)
+	}
+	return f.Store.Commit(ctx, tx)
+}

@@ -1,0 +1,121 @@
+package etcd
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bascule/ha"
+)
+
+func TestASilentEndpointCostsNoMoreThanAHesitation(t *testing.T) {
+	l := newLab(t, 1)
+	l.ready(l.open("node1"))
+	p := newProxy(t, hostPort(l.host(250), l.ports[1]), hostPort(l.host(1), l.ports[1]))
+	s := l.client(t, []Voter{{Name: "proxied", Address: l.host(250)}, {Name: "node1", Address: l.host(1)}})
+	lease, err := s.Grant(within(t, 3*time.Second), 20*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first := s.pool.order()[0].name; first != "proxied" {
+		t.Fatalf("the first endpoint is %s", first)
+	}
+	p.swallow(false)
+	p.swallow(true)
+	for i := range 5 {
+		started := time.Now()
+		if _, err := s.Renew(within(t, time.Second), lease); err != nil {
+			t.Errorf("renewal %d: %v", i, err)
+		}
+		if took := time.Since(started); took > 900*time.Millisecond {
+			t.Errorf("renewal %d took %v", i, took)
+		}
+	}
+	if _, err := s.Commit(within(t, time.Second), put("k", "v")); err != nil {
+		t.Errorf("a commit after the endpoint was found silent: %v", err)
+	}
+	until(t, "the silent connection was given up and the endpoint is used again", func() bool {
+		_, rerr := s.Renew(within(t, time.Second), lease)
+		return rerr == nil && s.pool.order()[0].name == "proxied"
+	})
+}
+
+func TestStrangersAreRefused(t *testing.T) {
+	l := newLab(t, 1)
+	l.ready(l.open("node1"))
+	cfg := l.config("stranger")
+	other := newAuthority(t)
+	forged := other.issue(t, "stranger", l.host(1))
+	cfg.TLS.CertFile, cfg.TLS.KeyFile = forged.CertFile, forged.KeyFile // trusts our CA, is not of it
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.HardStop()
+	if _, _, err := s.Read(within(t, time.Second)); !errors.Is(err, ha.ErrUnavailable) {
+		t.Errorf("a certificate of another CA: %v", err)
+	}
+	cfg = l.config("careful")
+	cfg.TLS.CAFile = filepath.Join(other.dir, "ca.pem") // is ours, does not trust our CA
+	s, err = Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.HardStop()
+	if _, _, err := s.Read(within(t, time.Second)); !errors.Is(err, ha.ErrUnavailable) {
+		t.Errorf("a server of another CA: %v", err)
+	}
+}
+
+func TestOpenExplainsWhatItCannotDo(t *testing.T) {
+	l := newLab(t, 2)
+	l.all()
+	l.kill("node2")
+	if err := os.RemoveAll(l.dirs["node2"]); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(within(t, 20*time.Second), l.config("node2")); err == nil {
+		s.HardStop()
+		t.Error("a voter whose data is lost started as if nothing had happened")
+	} else if !strings.Contains(err.Error(), "add it anew") {
+		t.Errorf("lost data: %v", err)
+	}
+	busy := l.config("node1")
+	busy.DataDir = filepath.Join(t.TempDir(), "etcd")
+	if s, err := Open(within(t, 20*time.Second), busy); err == nil {
+		s.HardStop()
+		t.Error("opened on a busy port")
+	} else if !strings.Contains(err.Error(), "must be free") {
+		t.Errorf("busy port: %v", err)
+	}
+}
+
+func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
+	l := newLab(t, 1)
+	for what, spoil := range map[string]func(*Config){
+		"no name":        func(c *Config) { c.Self = "" },
+		"no voters":      func(c *Config) { c.Voters = nil },
+		"same name":      func(c *Config) { c.Voters = append(c.Voters, c.Voters[0]) },
+		"bad name":       func(c *Config) { c.Voters = append(c.Voters, Voter{"a=b", "127.0.0.1"}) },
+		"no port":        func(c *Config) { c.ClientPort = 0 },
+		"no TLS":         func(c *Config) { c.TLS = TLS{} },
+		"missing key":    func(c *Config) { c.TLS.KeyFile = "/nonexistent" },
+		"no data":        func(c *Config) { c.DataDir = "" },
+		"bad bind":       func(c *Config) { c.BindAddress = "example.org" },
+		"slash":          func(c *Config) { c.Cluster = "a/b" },
+		"timing":         func(c *Config) { c.Timing.LeaseTTL = 0 },
+		"CA without PEM": func(c *Config) { c.TLS.CAFile = "/dev/null" },
+	} {
+		c := l.config("node1")
+		spoil(&c)
+		if s, err := Open(t.Context(), c); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: %v", what, err)
+			if s != nil {
+				s.HardStop()
+			}
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package etcd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+
+	"bascule/ha"
+)
+
+// MemberState is one voter as Health found it.
+type MemberState struct {
+	Name    ha.NodeName
+	Address string // host:port of its client port
+	Answers bool
+	Leader  bool   // it says itself that it leads raft
+	DBSize  int64  // bytes; 0 when it does not answer
+	Problem string // why it does not answer, or what it complains about
+	id      uint64 // etcd's member id, 0 when it does not answer
+	says    uint64 // whom it takes for raft's leader
+	applied uint64 // its log position
+}
+
+// Health is the state of the store as seen from this node.
+type Health struct {
+	Quorum  bool        // a linearizable read was answered just now
+	Leader  ha.NodeName // raft's leader; empty when none is known
+	Members []MemberState
+	Own     string // this node's own member: leader, follower, no leader, starting, stopped; client (no member)
+	DBSize  int64  // bytes, own member's, else the largest that answered
+	Why     string // when there is no quorum or the own member is unwell: what is known
+}
+
+// Health asks every voter and tries one linearizable read. It answers within the context (or an election's time),
+// with or without quorum.
+func (s *Store) Health(ctx context.Context) Health {
+	limit := s.cfg.callLimit()
+	if d, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(d)*4/5)
+	}
+	ask, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+
+	var h Health
+	var quorumErr error
+	var both sync.WaitGroup
+	both.Go(func() { _, _, quorumErr = s.Get(ask, ha.KeyLeader) })
+	both.Go(func() { h.Members = s.members(ask) })
+	both.Wait()
+
+	h.Quorum = quorumErr == nil
+	h.Leader = leaderOf(h.Members)
+	h.Own = "client"
+	for _, m := range h.Members {
+		h.DBSize = max(h.DBSize, m.DBSize)
+	}
+	var why []error
+	if s.server != nil {
+		var problem error
+		if h.Own, h.DBSize, problem = s.server.state(); problem != nil {
+			why = append(why, problem)
+		}
+	}
+	if !h.Quorum {
+		answering := 0
+		for _, m := range h.Members {
+			answering += rank(m.Answers)
+		}
+		why = append(why, fmt.Errorf("%d of %d voters answer; a majority must: %w", answering, len(h.Members), quorumErr))
+	}
+	if err := errors.Join(why...); err != nil {
+		h.Why = err.Error()
+	}
+	return h
+}
+
+// state describes the embedded member without any network.
+func (sv *server) state() (own string, dbSize int64, problem error) {
+	if why := sv.down.Load(); why != nil {
+		return "stopped", 0, fmt.Errorf("this node's etcd member has stopped: %s", *why)
+	}
+	e := sv.etcd.Server
+	dbSize = e.Backend().Size()
+	select {
+	case <-e.ReadyNotify():
+	default:
+		return "starting", dbSize, errors.New("this node's etcd member waits for a majority of the voters to start")
+	}
+	if alarms := e.Alarms(); len(alarms) > 0 {
+		problem = fmt.Errorf("etcd raises the alarm %v", alarms[0].Alarm)
+	}
+	switch e.Leader() {
+	case 0:
+		return "no leader", dbSize, problem
+	case e.MemberID():
+		return "leader", dbSize, problem
+	}
+	return "follower", dbSize, problem
+}
+
+// members asks all voters at once, in the configured order.
+func (s *Store) members(ctx context.Context) []MemberState {
+	states := make([]MemberState, len(s.cfg.Voters))
+	var all sync.WaitGroup
+	for i, v := range s.cfg.Voters {
+		all.Go(func() { states[i] = s.pool.byName(v.Name).status(ctx) })
+	}
+	all.Wait()
+	return states
+}
+
+func (e *endpoint) status(ctx context.Context) MemberState {
+	m := MemberState{Name: e.name, Address: e.address}
+	resp, err := pb.NewMaintenanceClient(e.conn()).Status(ctx, &pb.StatusRequest{}, grpc.WaitForReady(false))
+	if err != nil {
+		m.Problem = err.Error()
+		return m
+	}
+	m.Answers, m.DBSize = true, resp.DbSize
+	m.id, m.says, m.applied = resp.Header.MemberId, resp.Leader, resp.RaftAppliedIndex
+	m.Leader = m.id == m.says && m.id != 0
+	if len(resp.Errors) > 0 {
+		m.Problem = resp.Errors[0]
+	}
+	return m
+}
+
+// leaderOf names raft's leader: the member that says so itself with the agreement of most; with none, the one most name.
+func leaderOf(members []MemberState) ha.NodeName {
+	votes := map[uint64]int{}
+	for _, m := range members {
+		if m.says != 0 {
+			votes[m.says]++
+		}
+	}
+	var leader ha.NodeName
+	best := 0
+	for _, m := range members {
+		if m.id != 0 && votes[m.id] > best {
+			leader, best = m.Name, votes[m.id]
+		}
+	}
+	return leader
+}
+
+// MoveRaftLeaderOff moves raft's leadership to another healthy voter if node has it. Not moved without an error: somebody
+// else, named in to, leads already. It refreshes every lease once, as any change of raft's leader does.
+func (s *Store) MoveRaftLeaderOff(ctx context.Context, node ha.NodeName) (moved bool, to string, err error) {
+	limit := s.cfg.callLimit()
+	if d, ok := ctx.Deadline(); ok {
+		limit = time.Until(d)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ask, cancelAsk := context.WithTimeout(ctx, limit/3)
+	defer cancelAsk()
+	members := s.members(ask)
+	leader := leaderOf(members)
+	switch leader {
+	case "":
+		return false, "", fmt.Errorf("moving raft's leader off %s: %w: no leader is known", node, ha.ErrUnavailable)
+	case node:
+	default:
+		return false, string(leader), nil
+	}
+	members = slices.DeleteFunc(members, func(m MemberState) bool { return m.Name == node || !m.Answers || m.Problem != "" || m.says == 0 })
+	if len(members) == 0 {
+		return false, string(node), fmt.Errorf("moving raft's leader off %s: %w: no other voter is healthy", node, ha.ErrUnavailable)
+	}
+	target := slices.MaxFunc(members, func(a, b MemberState) int { return cmp.Compare(a.applied, b.applied) })
+	_, err = pb.NewMaintenanceClient(s.pool.byName(node).conn()).MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: target.id}, grpc.WaitForReady(true))
+	if err != nil {
+		return false, string(node), fmt.Errorf("moving raft's leader from %s to %s: %w", node, target.Name, err)
+	}
+	return true, string(target.Name), nil
+}

@@ -1,0 +1,166 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"bascule/ha"
+)
+
+const (
+	testTTL  = 20 * time.Second // of leases that are not to end by themselves
+	lostCall = 3 * time.Second  // deadline of a call whose answer is lost
+)
+
+// commitUnder writes something under a term; it must succeed.
+func (s suite) commitUnder(term ha.Term) {
+	s.t.Helper()
+	if _, err := s.Commit(s.ctx, ha.Txn{Term: term, Puts: []ha.Put{{Key: "node/x", Value: []byte("by the leader")}}}); err != nil {
+		s.t.Errorf("under term %d: %v", term, err)
+	}
+}
+
+func testTerm(t *testing.T, s suite) {
+	under := func(term ha.Term) error {
+		_, err := s.Commit(s.ctx, ha.Txn{Term: term, Puts: []ha.Put{{Key: "node/x", Value: []byte("old leader")}}})
+		return err
+	}
+	if err := under(1); !errors.Is(err, ha.ErrConflict) {
+		t.Errorf("a term while nobody leads: %v", err)
+	}
+	l1, l2 := s.grant(testTTL), s.grant(testTTL)
+	t1, _, err := s.Campaign(s.ctx, ha.LeaderRecord{Node: "node1", Incarnation: "i1", Lease: l1})
+	if err != nil || t1 == 0 {
+		t.Fatalf("term %d, %v", t1, err)
+	}
+	s.commitUnder(t1)
+	if err := under(t1 + 1); !errors.Is(err, ha.ErrConflict) {
+		t.Errorf("a term that does not exist: %v", err)
+	}
+	if err := s.Revoke(s.ctx, l1); err != nil { // as if it had ended
+		t.Fatal(err)
+	}
+	if err := under(t1); !errors.Is(err, ha.ErrConflict) {
+		t.Errorf("the old term while nobody leads: %v", err)
+	}
+	t2, _, err := s.Campaign(s.ctx, ha.LeaderRecord{Node: "node2", Incarnation: "i2", Lease: l2})
+	if err != nil || t2 <= t1 {
+		t.Fatalf("term %d after %d, %v", t2, t1, err)
+	}
+	if err := under(t1); !errors.Is(err, ha.ErrConflict) {
+		t.Errorf("the old term under a new leader: %v", err)
+	}
+	s.commitUnder(t2)
+	if got := s.value("node/x"); got != "by the leader" {
+		t.Errorf("an old leader has written: %q", got)
+	}
+}
+
+func testCampaign(t *testing.T, s suite) {
+	if _, _, err := s.Campaign(s.ctx, ha.LeaderRecord{Node: "node1"}); err == nil {
+		t.Error("a campaign without a lease was accepted")
+	}
+	r1 := ha.LeaderRecord{Node: "node1", Incarnation: "i1", Lease: s.grant(testTTL)}
+	r2 := ha.LeaderRecord{Node: "node2", Incarnation: "i2", Lease: s.grant(testTTL)}
+	term, holder, err := s.Campaign(s.ctx, r1)
+	if err != nil || term == 0 || holder != nil {
+		t.Fatalf("the first: term %d, holder %v, %v", term, holder, err)
+	}
+	if got, holder, err := s.Campaign(s.ctx, r2); err != nil || got != 0 || holder == nil || *holder != r1 {
+		t.Errorf("the second: term %d, holder %v, %v", got, holder, err)
+	}
+	if got, _, err := s.Campaign(s.ctx, r1); err != nil || got != term {
+		t.Errorf("the holder itself: term %d instead of %d, %v", got, term, err)
+	}
+	reborn := r1
+	reborn.Incarnation = "i3"
+	if got, holder, err := s.Campaign(s.ctx, reborn); err != nil || got != 0 || holder == nil {
+		t.Errorf("the same node's other incarnation: term %d, %v", got, err)
+	}
+	kv, _, err := s.Get(s.ctx, ha.KeyLeader)
+	if err != nil || kv == nil || kv.Lease != r1.Lease || kv.CreateRev != int64(term) {
+		t.Fatalf("the leader key: %+v, %v", kv, err)
+	}
+	if err := s.Resign(s.ctx, term); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Resign(s.ctx, term); err != nil {
+		t.Errorf("resigning a term that is over: %v", err)
+	}
+	t2, _, err := s.Campaign(s.ctx, r2)
+	if err != nil || t2 <= term {
+		t.Fatalf("after the resignation: term %d after %d, %v", t2, term, err)
+	}
+	if err := s.Resign(s.ctx, term); err != nil {
+		t.Errorf("resigning an old term: %v", err)
+	}
+	s.commitUnder(t2)
+	if err := s.Revoke(s.ctx, r2.Lease); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Campaign(s.ctx, r2); !errors.Is(err, ha.ErrLeaseGone) {
+		t.Errorf("with a lease that is gone: %v", err)
+	}
+}
+
+func testLease(t *testing.T, s suite) {
+	for _, ttl := range []time.Duration{0, -time.Second, 1500 * time.Millisecond} {
+		if _, err := s.Grant(s.ctx, ttl); err == nil {
+			t.Errorf("a TTL of %v was granted", ttl)
+		}
+	}
+	id := s.grant(testTTL)
+	if ttl, err := s.Renew(s.ctx, id); err != nil || ttl < testTTL {
+		t.Errorf("renewed for %v, %v", ttl, err)
+	}
+	s.put("lease/node1", "here", id)
+	s.put("node/kept", "here", 0)
+	if kv, _, err := s.Get(s.ctx, "lease/node1"); err != nil || kv.Lease != id {
+		t.Errorf("%+v, %v", kv, err)
+	}
+	if err := s.Revoke(s.ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	if s.value("lease/node1") != "-" || s.value("node/kept") != "here" {
+		t.Error("a revoked lease must take its own keys with it, and no others")
+	}
+	if _, err := s.Renew(s.ctx, id); !errors.Is(err, ha.ErrLeaseGone) {
+		t.Errorf("renewing a revoked lease: %v", err)
+	}
+	if err := s.Revoke(s.ctx, id); err != nil {
+		t.Errorf("revoking it again: %v", err)
+	}
+	tx := ha.Txn{Puts: []ha.Put{{Key: "node/first", Value: []byte("x")}, {Key: "lease/node1", Value: []byte("x"), Lease: id}}}
+	if _, err := s.Commit(s.ctx, tx); !errors.Is(err, ha.ErrLeaseGone) {
+		t.Errorf("writing under a lease that is gone: %v", err)
+	}
+	if s.value("node/first") != "-" {
+		t.Error("a transaction under a lease that is gone was carried out in part")
+	}
+}
+
+func testExpiry(t *testing.T, s suite) {
+	short, long := s.grant(time.Second), s.grant(testTTL)
+	s.put("lease/short", "here", short)
+	s.put("lease/long", "here", long)
+	s.until("the lease has ended and its key is gone", nil, func() bool { return s.value("lease/short") == "-" })
+	if got := s.value("lease/long"); got != "here" {
+		t.Errorf("the other lease's key: %q", got)
+	}
+	if _, err := s.Renew(s.ctx, short); !errors.Is(err, ha.ErrLeaseGone) {
+		t.Errorf("renewing a lease that has ended: %v", err)
+	}
+	kept := s.grant(time.Second)
+	s.put("lease/kept", "here", kept)
+	over := time.Now().Add(4 * time.Second)
+	s.until("a renewed lease outlives its TTL several times", nil, func() bool {
+		if _, err := s.Renew(s.ctx, kept); err != nil {
+			t.Fatal(err)
+		}
+		return time.Now().After(over)
+	})
+	if got := s.value("lease/kept"); got != "here" {
+		t.Errorf("a renewed lease's key: %q", got)
+	}
+}

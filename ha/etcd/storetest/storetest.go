@@ -1,0 +1,118 @@
+// Package storetest is the conformance suite of the store port: what everybody who uses the store may rely on, checked
+// against the embedded etcd and against every model of it. It uses real time, in bounded waits, and may never
+// look behind the port, except through the optional interfaces below.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"bascule/ha"
+)
+
+// Store is the store port.
+type Store interface {
+	Read(ctx context.Context) (rev int64, kvs []ha.KV, err error)
+	Get(ctx context.Context, key string) (*ha.KV, int64, error)
+	Commit(ctx context.Context, tx ha.Txn) (rev int64, err error)
+	Grant(ctx context.Context, ttl time.Duration) (ha.LeaseID, error)
+	Renew(ctx context.Context, id ha.LeaseID) (time.Duration, error)
+	Revoke(ctx context.Context, id ha.LeaseID) error
+	Campaign(ctx context.Context, rec ha.LeaderRecord) (ha.Term, *ha.LeaderRecord, error)
+	Resign(ctx context.Context, term ha.Term) error
+	StartView(ctx context.Context, changed func())
+	Latest() (rev int64, kvs []ha.KV, ok bool)
+}
+
+// AnswerLoser can lose the answer of the next commit.
+type AnswerLoser interface{ LoseNextCommit(happened bool) }
+
+// ViewBreaker can keep the view from following until heal is called.
+type ViewBreaker interface{ BreakView() (heal func()) }
+
+// Compactor can forget all history up to now.
+type Compactor interface {
+	Compact(ctx context.Context) error
+}
+
+// Run checks a store. open returns an empty one for each part; it cleans up by itself.
+func Run(t *testing.T, open func(t *testing.T) Store) {
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, suite)
+	}{
+		{"reading", testReading},
+		{"guards", testGuards},
+		{"impossible transactions", testImpossible},
+		{"term guard", testTerm},
+		{"campaign", testCampaign},
+		{"lease", testLease},
+		{"lease expiry", testExpiry},
+		{"view", testView},
+		{"view after compaction", testViewAfterCompaction},
+		{"lost answers", testLostAnswers},
+		{"ended context", testEndedContext},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			part.test(t, suite{t, ctx, open(t)})
+		})
+	}
+}
+
+// suite is one part's test, context and store.
+type suite struct {
+	t   *testing.T
+	ctx context.Context
+	Store
+}
+
+// put writes one key under guards and returns the revision; it must succeed.
+func (s suite) put(key, value string, lease ha.LeaseID, guards ...ha.Guard) int64 {
+	s.t.Helper()
+	rev, err := s.Commit(s.ctx, ha.Txn{Guards: guards, Puts: []ha.Put{{Key: key, Value: []byte(value), Lease: lease}}})
+	if err != nil {
+		s.t.Fatalf("writing %s: %v", key, err)
+	}
+	return rev
+}
+
+// value is a key's value, or "-" when it does not exist.
+func (s suite) value(key string) string {
+	s.t.Helper()
+	kv, _, err := s.Get(s.ctx, key)
+	if err != nil {
+		s.t.Fatalf("reading %s: %v", key, err)
+	}
+	if kv == nil {
+		return "-"
+	}
+	return string(kv.Value)
+}
+
+func (s suite) grant(ttl time.Duration) ha.LeaseID {
+	s.t.Helper()
+	id, err := s.Grant(s.ctx, ttl)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id
+}
+
+// until polls, woken early by wake, which may be nil.
+func (s suite) until(what string, wake <-chan struct{}, ok func() bool) {
+	s.t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-wake:
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package guard
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// runGuard runs a real guard on a real socket, with fakes behind it.
+func runGuard(t *testing.T, cfg Config) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, cfg) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	for tries := 0; ; tries++ { // the socket appears complete, by a rename
+		if c, _, err := Dial(t.Context(), cfg.Socket); err == nil {
+			_ = c.Close()
+			return stop
+		} else if tries > 500 {
+			t.Fatalf("the guard does not answer: %v", err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func socketConfig(t *testing.T) (Config, *fakeDog, *fakeProcs) {
+	dir, err := os.MkdirTemp("", "guard") // t.TempDir is too long a path for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	start := Boottime()
+	j := &journal{now: func() ha.Instant { return Boottime() - start }}
+	dog, procs := &fakeDog{j: j, driver: "fake"}, &fakeProcs{j: j}
+	log := &textLog{}
+	return Config{
+		Socket: filepath.Join(dir, "guard.sock"), StateFile: filepath.Join(dir, "guard.json"), Timing: testTiming(t),
+		Watchdog: dog, Processes: procs, Log: log.logger(),
+	}, dog, procs
+}
+
+func permitFor(d time.Duration, ids ...ha.VMID) node.GuardPermit {
+	return node.GuardPermit{Deadline: Boottime().Add(d), Guests: refs(ids...), Incarnation: "boot1"}
+}
+
+func TestSocketProtocol(t *testing.T) {
+	cfg, dog, procs := socketConfig(t)
+	procs.appear(Proc{PID: 11, What: WhatGuest, VMID: 101})
+	runGuard(t, cfg)
+	if fi, err := os.Stat(cfg.Socket); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Fatalf("socket: %v %v", fi, err)
+	}
+	c := NewClient(cfg.Socket)
+	defer c.Close()
+	ctx := t.Context()
+	if st, err := c.Permit(ctx, permitFor(time.Second, 101)); err != nil || st.Phase != node.GuardPermitted || st.PID != os.Getpid() {
+		t.Fatalf("permit: %+v, %v", st, err)
+	}
+	if st, err := c.Arm(ctx); err != nil || !st.Armed || st.Driver != "fake" {
+		t.Fatalf("arm: %+v, %v", st, err)
+	}
+	if st, err := c.Permit(ctx, permitFor(-time.Second, 101)); !errors.Is(err, ErrRefused) || st.Phase != node.GuardPermitted {
+		t.Fatalf("an expired permit: %+v, %v", st, err)
+	}
+	if _, err := c.Permit(ctx, node.GuardPermit{Deadline: Boottime().Add(time.Second), Incarnation: "boot0"}); !errors.Is(err, ErrRefused) {
+		t.Fatalf("another boot's permit: %v", err)
+	}
+	if st, err := c.Disarm(ctx); err != nil || st.Phase != node.GuardDisarmed || st.Armed {
+		t.Fatalf("disarm: %+v, %v", st, err)
+	}
+	if _, armed := dog.fires(); armed {
+		t.Fatal("the watchdog is armed after disarming")
+	}
+	if st, err := c.Permit(ctx, permitFor(1200*time.Millisecond, 101)); err != nil {
+		t.Fatalf("permit after disarming: %+v, %v", st, err)
+	}
+	waitFor(t, c, node.GuardClean)
+	if len(procs.j.of("kill")) != 1 {
+		t.Fatalf("killed %q", procs.j.of("kill"))
+	}
+}
+
+// waitFor asks until the guard is in this phase.
+func waitFor(t *testing.T, c *Client, phase node.GuardPhase) Status {
+	t.Helper()
+	var st Status
+	for range 1000 {
+		var err error
+		if st, err = c.Status(t.Context()); err == nil && st.Phase == phase {
+			return st
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("phase %s does not come: %+v", phase, st)
+	return st
+}
+
+func TestSocketSurvivesNonsense(t *testing.T) {
+	cfg, _, _ := socketConfig(t)
+	runGuard(t, cfg)
+	for _, line := range []string{"nonsense", `{"op":"reboot"}`, `{"op":"permit"}`, `{"op":"permit","permit":{"deadline":"soon"}}`, ""} {
+		conn, err := net.Dial("unix", cfg.Socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(conn, line)
+		got, err := bufio.NewReader(conn).ReadString('\n')
+		if err != nil || !strings.Contains(got, `"ok":false`) || !strings.Contains(got, `"error":"`) {
+			t.Errorf("%q: answer %q, %v", line, got, err)
+		}
+		_ = conn.Close()
+	}
+	silent := []net.Conn{}
+	for range maxConns + 5 { // clients that never read nor write take the places, the guard goes on
+		conn, err := net.Dial("unix", cfg.Socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent = append(silent, conn)
+	}
+	last := silent[maxConns+4]
+	_ = last.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := last.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("client %d is not turned away: %v", len(silent), err)
+	}
+	for _, conn := range silent {
+		_ = conn.Close()
+	}
+	c := NewClient(cfg.Socket)
+	defer c.Close()
+	waitFor(t, c, node.GuardIdle)
+}
+
+func TestOneGuardOnly(t *testing.T) {
+	cfg, _, _ := socketConfig(t)
+	runGuard(t, cfg)
+	if err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "another guard") {
+		t.Fatalf("a second guard: %v", err)
+	}
+}
+
+func TestClientFollowsARestart(t *testing.T) {
+	cfg, _, _ := socketConfig(t)
+	stop := runGuard(t, cfg)
+	c := NewClient(cfg.Socket)
+	defer c.Close()
+	if _, err := c.Permit(t.Context(), permitFor(4*time.Second, 101)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if _, err := c.Status(t.Context()); err == nil || errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "bascule-guard.service") {
+		t.Fatalf("without a guard: %v", err)
+	}
+	runGuard(t, cfg)
+	if st, err := c.Status(t.Context()); err != nil || st.Phase != node.GuardPermitted || st.Incarnation != "boot1" {
+		t.Fatalf("after the restart: %+v, %v", st, err)
+	}
+}
+
+// TestPermitsKeepTheirOrder: of many permits in flight with the same deadline the last called is in force at the end.
+func TestPermitsKeepTheirOrder(t *testing.T) {
+	cfg, _, _ := socketConfig(t)
+	runGuard(t, cfg)
+	c := NewClient(cfg.Socket)
+	defer c.Close()
+	deadline := Boottime().Add(4 * time.Second)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	newest, newestID := ha.Instant(0), ha.VMID(0)
+	for id := ha.VMID(101); id < 141; id++ {
+		wg.Go(func() {
+			sent := c.stamp()
+			mu.Lock()
+			if sent > newest {
+				newest, newestID = sent, id
+			}
+			mu.Unlock()
+			p := node.GuardPermit{Deadline: deadline, Guests: refs(id), Sent: sent}
+			if _, err := c.call(t.Context(), callLimit, request{Op: opPermit, Permit: &p}); err != nil && !errors.Is(err, ErrRefused) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	st, err := c.Status(t.Context())
+	if err != nil || len(st.Guests) != 1 || st.Guests[0].ID != newestID {
+		t.Fatalf("in force is %v (%v), the newest permit names %d", st.Guests, err, newestID)
+	}
+}
+
+func TestClientGivesUp(t *testing.T) {
+	cfg, _, _ := socketConfig(t)
+	ln, err := net.Listen("unix", cfg.Socket) // accepts nobody: a stopped guard
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := NewClient(cfg.Socket)
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := c.Status(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("a guard that does not answer: %v", err)
+	}
+}

@@ -1,0 +1,46 @@
+package guard
+
+import (
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// The operations of the guard's socket: one JSON object a line, one line answers each.
+const (
+	opHello  = "hello"
+	opPermit = "permit"
+	opArm    = "arm"
+	opDisarm = "disarm"
+	opStatus = "status"
+)
+
+// maxLine bounds a request: some thousand guests.
+const maxLine = 1 << 20
+
+type request struct {
+	Op     string            `json:"op"`
+	Permit *node.GuardPermit `json:"permit,omitempty"`
+}
+
+type answer struct {
+	OK     bool   `json:"ok"`
+	Error  string `json:"error,omitempty"`
+	Status Status `json:"status"`
+}
+
+// Status is what the guard says of itself.
+type Status struct {
+	Phase       node.GuardPhase     `json:"phase"`
+	Armed       bool                `json:"armed"`  // it holds a watchdog that ends the node if the guard stops
+	Driver      string              `json:"driver"` // of the watchdog; empty: none
+	Incarnation ha.Incarnation      `json:"incarnation"`
+	Deadline    ha.Instant          `json:"deadline"` // of the permit, CLOCK_BOOTTIME; 0: never had one
+	Guests      []node.GuestRef     `json:"guests"`
+	Remaining   []node.GuardRemnant `json:"remaining,omitempty"` // processes that the last scan found
+	Detail      string              `json:"detail,omitempty"`    // what is wrong, for people
+	Timing      ha.Timing           `json:"timing"`              // that this guard runs with: the agent publishes no other
+	PID         int                 `json:"pid"`
+	Started     time.Time           `json:"started"`
+}

@@ -1,0 +1,147 @@
+package proxmox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"bascule/ha"
+)
+
+// Inventory is what a node has.
+type Inventory struct {
+	Memory   int64              // bytes of RAM
+	Storages []ha.StorageReport // sorted by name
+	Guests   []ha.GuestSeen     // with a config in this node's own directory, sorted by VMID
+	Problems []string           // what the operator should know and do
+}
+
+// askAtOnce bounds the status requests under way; PVE forks for each.
+const askAtOnce = 4
+
+// vmidFile is a guest's config. PVE takes no other name for one (099.conf, 101.conf.tmp.7).
+var vmidFile = regexp.MustCompile(`^([1-9][0-9]{2,8})\.conf$`)
+
+// Inventory reads the node's memory, storages and guests. It is whole or an error: a list that lacks guests would look
+// as if they were gone. Names in a guest's Storages that begin with "/" are no PVE storages (see OffPVE).
+func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
+	// An /etc/pve that is not mounted is an empty directory, not an error.
+	if _, err := d.Members(ctx); err != nil {
+		return Inventory{}, err
+	}
+	var inv Inventory
+	var node struct {
+		Memory struct {
+			Total number `json:"total"`
+		} `json:"memory"`
+	}
+	if err := d.get(ctx, d.nodePath("/status"), &node); err != nil {
+		return Inventory{}, fmt.Errorf("reading the memory of %s: %w", d.node, err)
+	}
+	if inv.Memory = node.Memory.Total.Value; inv.Memory <= 0 {
+		return Inventory{}, fmt.Errorf("reading the memory of %s: %w: no total in it", d.node, ErrNoAnswer)
+	}
+	rows, err := d.storages(ctx)
+	if err != nil {
+		return Inventory{}, err
+	}
+	for _, r := range rows {
+		inv.Storages = append(inv.Storages, ha.StorageReport{Name: string(r.Name), Type: string(r.Type),
+			Shared: r.Shared.yes(), Active: r.usable()})
+	}
+	slices.SortFunc(inv.Storages, func(a, b ha.StorageReport) int { return strings.Compare(a.Name, b.Name) })
+	choice, err := d.chooser(ctx)
+	if err != nil {
+		return Inventory{}, err
+	}
+	inv.Problems = choice.problems
+	inv.Guests, err = d.guests(ctx, inv.Storages, choice)
+	return inv, err
+}
+
+// guests reads the configs of both kinds, and for protected guests whether they run.
+func (d *Driver) guests(ctx context.Context, storages []ha.StorageReport, choice *chooser) ([]ha.GuestSeen, error) {
+	local := func(name string) bool {
+		return slices.ContainsFunc(storages, func(s ha.StorageReport) bool { return s.Name == name && !s.Shared })
+	}
+	var guests []ha.GuestSeen
+	for _, kind := range []ha.GuestKind{ha.QEMU, ha.LXC} {
+		ids, err := d.ownIDs(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			config, err := d.readOwnConfig(ctx, id, kind)
+			if errors.Is(err, ErrConfigGone) {
+				continue // it has left since the directory was listed
+			}
+			if err != nil {
+				return nil, d.guestErr(kind, id, "reading its config", err, "`systemctl status pve-cluster`")
+			}
+			guests = append(guests, choice.see(id, config, local))
+		}
+	}
+	slices.SortFunc(guests, func(a, b ha.GuestSeen) int { return int(a.ID) - int(b.ID) })
+	return d.lookWhichRun(ctx, guests)
+}
+
+// ownIDs lists the guests of a kind in this node's own directory.
+func (d *Driver) ownIDs(ctx context.Context, kind ha.GuestKind) ([]ha.VMID, error) {
+	dir := "nodes/" + string(d.node) + "/" + kind.ConfigDir()
+	names, err := d.readDir(ctx, dir)
+	if isGone(err) {
+		return nil, fmt.Errorf("%w: %w; is %s its name in /etc/pve/nodes?", ErrNotMounted, err, d.node)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the guests of %s: %w; `systemctl status pve-cluster`", d.node, err)
+	}
+	var ids []ha.VMID
+	for _, name := range names {
+		if m := vmidFile.FindStringSubmatch(name); m != nil {
+			id, err := strconv.Atoi(m[1])
+			if err != nil {
+				return nil, fmt.Errorf("listing %s: %w", dir, err)
+			}
+			ids = append(ids, ha.VMID(id))
+		}
+	}
+	return ids, nil
+}
+
+// lookWhichRun fills Running for protected guests. One that left meanwhile is dropped.
+func (d *Driver) lookWhichRun(ctx context.Context, guests []ha.GuestSeen) ([]ha.GuestSeen, error) {
+	gone := make([]bool, len(guests))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(askAtOnce)
+	for i := range guests {
+		g := &guests[i]
+		if !g.Protected {
+			continue
+		}
+		group.Go(func() error {
+			running, err := d.Running(ctx, g.ID, g.Kind)
+			if errors.Is(err, ErrConfigGone) {
+				gone[i] = true
+				return nil
+			}
+			g.Running = running
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var left []ha.GuestSeen
+	for i, g := range guests {
+		if !gone[i] {
+			left = append(left, g)
+		}
+	}
+	return left, nil
+}

@@ -1,0 +1,48 @@
+package proxmox
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// storageRow is a storage in the node's list.
+type storageRow struct {
+	Name    word   `json:"storage"`
+	Type    word   `json:"type"`
+	Shared  number `json:"shared"`
+	Active  number `json:"active"`
+	Enabled number `json:"enabled"`
+}
+
+// usable: PVE would use it now. A disabled storage has active 0, and an older PVE leaves enabled out.
+func (r storageRow) usable() bool { return r.Active.yes() && (!r.Enabled.Set || r.Enabled.yes()) }
+
+// storages lists the storages that this node may use. PVE looks at each, which can take seconds when one hangs.
+func (d *Driver) storages(ctx context.Context) ([]storageRow, error) {
+	var rows []storageRow
+	if err := d.get(ctx, d.nodePath("/storage"), &rows); err != nil {
+		return nil, fmt.Errorf("reading the storages of %s: %w", d.node, err)
+	}
+	return rows, nil
+}
+
+// StoragesActive returns which of the named storages this node cannot use now, in the order given. Names that begin
+// with "/" (see OffPVE) are no PVE storages and are not judged.
+func (d *Driver) StoragesActive(ctx context.Context, names []string) ([]string, error) {
+	names = slices.DeleteFunc(slices.Clone(names), OffPVE)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rows, err := d.storages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var inactive []string
+	for _, name := range names {
+		if !slices.ContainsFunc(rows, func(r storageRow) bool { return string(r.Name) == name && r.usable() }) {
+			inactive = append(inactive, name)
+		}
+	}
+	return inactive, nil
+}
