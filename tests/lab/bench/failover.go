@@ -1,0 +1,160 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"bascule/tests/lab"
+)
+
+// How long the steps of a round may take.
+const (
+	recoverLimit = 3 * time.Minute // from the cut to the last guest's first line; beyond it a guest is lost
+	healLimit    = 4 * time.Minute // from power-on to a healthy lab
+	drainLimit   = 2 * time.Minute
+	lookEvery    = 20 * time.Millisecond
+)
+
+// Kind says what the victim of a power cut was.
+type Kind string
+
+// The kinds of victims.
+const (
+	Plain  Kind = "plain"  // neither of the two below
+	Leader Kind = "leader" // Bascule's leader
+	Raft   Kind = "raft"   // etcd's leader
+)
+
+// Kinds are all of them.
+var Kinds = []Kind{Plain, Leader, Raft}
+
+// Round is one power cut and what became of the victim's guests.
+type Round struct {
+	Kind     Kind
+	Victim   string
+	AlsoRaft bool // the leader led raft as well
+	Cut      time.Time
+	Guests   map[int]time.Duration // from the cut to the guest's first line on another node
+	Lost     []int                 // ran nowhere within recoverLimit
+}
+
+// First is the time after which the first guest ran again.
+func (r Round) First() time.Duration { return slices.Min(values(r.Guests)) }
+
+// All is the time after which the last one did.
+func (r Round) All() time.Duration { return slices.Max(values(r.Guests)) }
+
+func values(m map[int]time.Duration) []time.Duration {
+	var out []time.Duration
+	for _, d := range m {
+		out = append(out, d)
+	}
+	return out
+}
+
+// errNoVictim says that no node can be a victim of the wanted kind now.
+var errNoVictim = errors.New("no node is such a victim now")
+
+// Failover waits for a healthy lab, cuts the power of a node of the given kind that runs guests, measures, and gives the power back. It
+// returns an error if the lab does not become healthy before or after the cut.
+func Failover(ctx context.Context, l *lab.Lab, kind Kind, phase time.Duration) (Round, error) {
+	r := Round{Kind: kind}
+	if err := awaitHealthy(ctx, l); err != nil {
+		return r, err
+	}
+	var err error
+	if r.Victim, r.AlsoRaft, err = prepareVictim(ctx, l, kind); err != nil {
+		return r, err
+	}
+	time.Sleep(phase) // cuts must fall anywhere in the periods of leases and probes
+	guests, err := runningOn(ctx, l, r.Victim)
+	if err != nil {
+		return r, err
+	}
+	if err := r.cutAndMeasure(ctx, l, guests); err != nil {
+		return r, err
+	}
+	if err := l.PowerOn(ctx, r.Victim); err != nil {
+		return r, err
+	}
+	if err := awaitHealthy(ctx, l); err != nil && len(r.Lost) == 0 {
+		return r, fmt.Errorf("after the power cut of %s: %w", r.Victim, err)
+	}
+	return r, nil
+}
+
+// cutAndMeasure cuts the victim's power and follows its guests until each has written elsewhere.
+func (r *Round) cutAndMeasure(ctx context.Context, l *lab.Lab, guests []int) error {
+	follow := map[int]*lab.Follower{}
+	for _, id := range guests {
+		follow[id] = l.Follow(id)
+	}
+	var err error
+	if r.Cut, err = l.Kill(ctx, r.Victim); err != nil {
+		return err
+	}
+	r.Guests = map[int]time.Duration{}
+	for deadline := r.Cut.Add(recoverLimit); len(follow) > 0 && time.Now().Before(deadline); time.Sleep(lookEvery) {
+		if ctx.Err() != nil {
+			return fmt.Errorf("measuring the power cut of %s: %w", r.Victim, ctx.Err())
+		}
+		for id, f := range follow {
+			lines, err := f.Next()
+			if err != nil {
+				return err
+			}
+			for _, line := range lines {
+				if line.Node != r.Victim {
+					r.Guests[id] = line.At.Sub(r.Cut)
+					delete(follow, id)
+					break
+				}
+			}
+		}
+	}
+	for id := range follow {
+		r.Lost = append(r.Lost, id)
+	}
+	slices.Sort(r.Lost)
+	return nil
+}
+
+func awaitHealthy(ctx context.Context, l *lab.Lab) error {
+	ctx, cancel := context.WithTimeout(ctx, healLimit)
+	defer cancel()
+	return lab.Await(ctx, "the lab is healthy", l.Healthy)
+}
+
+// runningOn lists the protected guests that the leader says run on a node.
+func runningOn(ctx context.Context, l *lab.Lab, node string) ([]int, error) {
+	s, err := anyStatus(ctx, l, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for _, id := range l.Options.GuestIDs() {
+		if state, at := s.GuestState(id); at == node && state == "started" {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// anyStatus asks the nodes in turn, all but one, until one answers.
+func anyStatus(ctx context.Context, l *lab.Lab, not string) (lab.DaemonStatus, error) {
+	var last error
+	for _, name := range l.Names() {
+		if name == not {
+			continue
+		}
+		s, err := l.DaemonStatus(ctx, name)
+		if err == nil {
+			return s, nil
+		}
+		last = err
+	}
+	return lab.DaemonStatus{}, fmt.Errorf("no basculed answers: %w", last)
+}

@@ -1,0 +1,120 @@
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"text/template"
+)
+
+// The names of secrets and devices that the template and the preparation share.
+const (
+	tokenRole   = "bascule@pve!"
+	bmcUser     = "admin"
+	protectTag  = "ha"
+	clusterName = "lab"
+)
+
+// configTemplate is a node's basculed.yaml. Paths are quoted: a lab directory may contain anything.
+var configTemplate = template.Must(template.New("basculed.yaml").Parse(
+	`# Written by halab for one node of a lab; a real node's is made by hactl init.
+cluster: {{.Cluster}}
+node: {{.Node}}
+role: node
+data_dir: {{printf "%q" (.Path "data")}}
+run_dir: {{printf "%q" (.Path "root/run/bascule")}}
+timing: {{.Timing}}
+members:
+{{- range .Members}}
+  - {name: {{.Name}}, address: {{.Public}}}
+{{- end}}
+bind_address: {{.Self.Bind}}
+tls:
+  ca_file: {{printf "%q" (.Path "tls/ca.pem")}}
+  cert_file: {{printf "%q" (.Path "tls/cert.pem")}}
+  key_file: {{printf "%q" (.Path "tls/key.pem")}}
+gossip:
+  port: 7946
+  keyring_file: {{printf "%q" (.Path "secrets/gossip.key")}}
+etcd:
+  peer_port: 2380
+  client_port: 2379
+api:
+  port: 8790
+  socket: {{printf "%q" (.Path "root/run/bascule/api.sock")}}
+guard:
+  socket: {{printf "%q" (.Path "root/run/bascule/guard.sock")}}
+  watchdog:
+    driver: lab
+    device: {{printf "%q" (.Path "watchdog.sock")}}
+    timeout: 10s
+proxmox:
+  url: https://{{.Self.Bind}}:8006
+  server_name: {{.Node}}
+  ca_file: {{printf "%q" (.Path "tls/ca.pem")}}
+  token_id: {{.TokenID}}
+  token_file: {{printf "%q" (.Path "secrets/pve.token")}}
+  root: /etc/pve
+protect:
+  tags: [{{.Tag}}]
+{{- if .Fencing}}
+fencing:
+  devices:
+{{- range .Members}}
+    - name: {{.Name}}-bmc
+      node: {{.Name}}
+      method: redfish
+      settings:
+        url: https://{{.BMC}}:8443
+        user: {{$.BMCUser}}
+        password_file: {{printf "%q" ($.Path "secrets/bmc.password")}}
+        ca_file: {{printf "%q" ($.Path "tls/ca.pem")}}
+{{- end}}
+{{- end}}
+alerts:
+  command: []
+  webhook_url_file: ""
+log:
+  level: info
+  format: text
+`))
+
+// member is one node as the template sees it.
+type member struct{ Name, Bind, Public, BMC string }
+
+// configData is what the template is filled from.
+type configData struct {
+	layout  Layout
+	Cluster string
+	Node    string
+	Self    member
+	Members []member
+	Timing  string
+	Fencing bool
+	TokenID string
+	BMCUser string
+	Tag     string
+}
+
+// Path is a path in the node's directory.
+func (d configData) Path(rel string) string { return d.layout.Node(d.Node, rel) }
+
+// config renders the basculed.yaml of node i.
+func (o Options) config(i int) ([]byte, error) {
+	l := o.layout()
+	d := configData{
+		layout: l, Cluster: clusterName, Node: NodeName(i), Timing: o.Timing, Fencing: o.Fencing == "redfish",
+		TokenID: tokenRole + NodeName(i), BMCUser: bmcUser, Tag: protectTag,
+	}
+	for k := 1; k <= o.Nodes; k++ {
+		m := member{Name: NodeName(k), Bind: l.Bind(k).String(), Public: l.Public(k).String(), BMC: l.BMC(k).String()}
+		d.Members = append(d.Members, m)
+		if k == i {
+			d.Self = m
+		}
+	}
+	var out bytes.Buffer
+	if err := configTemplate.Execute(&out, d); err != nil {
+		return nil, fmt.Errorf("writing the configuration of %s: %w", d.Node, err)
+	}
+	return out.Bytes(), nil
+}
