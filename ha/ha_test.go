@@ -86,24 +86,6 @@ func TestProfilesAreSoundAndBrokenOnesAreNamed(t *testing.T) {
 	}
 }
 
-func TestSameUUID(t *testing.T) {
-	const a = "33221100-5544-7766-8899-aabbccddeeff"
-	for _, c := range []struct {
-		b    string
-		want bool
-	}{
-		{a, true}, {strings.ToUpper(a), true}, {"00112233-4455-6677-8899-aabbccddeeff", true}, {"00112233-4455-6677-8899-aabbccddee00", false},
-		{"", false}, {"33221100", false}, {"zz221100-5544-7766-8899-aabbccddeeff", false},
-	} {
-		if got := SameUUID(a, c.b); got != c.want {
-			t.Errorf("%q: %v", c.b, got)
-		}
-	}
-	if zero := "00000000-0000-0000-0000-000000000000"; SameUUID(zero, zero) {
-		t.Error("a placeholder names a machine")
-	}
-}
-
 func TestDecodeSnapshot(t *testing.T) {
 	kv := func(k string, v any, create, mod int64) KV {
 		return KV{Key: k, Value: Encode(v), CreateRev: create, ModRev: mod}

@@ -52,6 +52,7 @@ type Etcd struct {
 	Answering  []string  `json:"answering"`
 	Reason     string    `json:"reason,omitempty"`
 	Since      time.Time `json:"since,omitzero"`
+	Revision   int64     `json:"revision,omitempty"` // of this node's view: grows by one with each write
 }
 
 // Permit is the answering node's right to run protected guests.

@@ -54,6 +54,7 @@ func (s *Store) send(ctx context.Context, tx ha.Txn) (resp *clientv3.TxnResponse
 			return nil, false, unavailable("store commit", problems, ctx.Err())
 		}
 		tried[e] = true
+		began := time.Now()
 		try, cancel := context.WithDeadline(ctx, keepShare(ctx))
 		resp, err := e.client.Txn(try).If(s.compares(tx)...).Then(s.writes(tx)...).Commit()
 		cancel()
@@ -61,7 +62,7 @@ func (s *Store) send(ctx context.Context, tx ha.Txn) (resp *clientv3.TxnResponse
 			e.good()
 			return resp, true, err
 		}
-		e.failed(isTimeout(err))
+		e.failed(silence(err, began))
 		if !notExecuted(err) {
 			return nil, true, fmt.Errorf("%s: %w", e.name, err)
 		}

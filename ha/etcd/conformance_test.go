@@ -10,11 +10,17 @@ import (
 	"bascule/ha/etcd/storetest"
 )
 
-// TestConformanceOwnMember runs the suite against a store with its server inside.
+// TestConformanceOwnMember runs the suite against a store with its server inside, each part under a prefix of its own.
 func TestConformanceOwnMember(t *testing.T) {
 	l := newLab(t, 1)
-	l.ready(l.open("node1"))
-	storetest.Run(t, func(t *testing.T) storetest.Store { return l.client(t, l.voters) })
+	own := l.open("node1")
+	l.ready(own)
+	storetest.Run(t, func(t *testing.T) storetest.Store {
+		part := &Store{cfg: own.cfg, prefix: fmt.Sprintf("/bascule/v1/own%d/", clusters.Add(1)), server: own.server, pool: own.pool}
+		part.ctx, part.stop = context.WithCancel(context.Background())
+		t.Cleanup(func() { part.stop(); part.loops.Wait() })
+		return part
+	})
 }
 
 // TestConformanceThroughFaults runs the suite as a node without a member would see it: through two proxies that can

@@ -99,9 +99,10 @@ func (e *endpoint) good() {
 	e.silent, e.badUntil, e.badFor = time.Time{}, time.Time{}, 0
 }
 
-// failed notes that a call brought nothing; silent says that it brought not even an error. An endpoint that stays silent
-// is on a connection whose other end is gone without a word: it is dropped, so that a new one can be made.
-func (e *endpoint) failed(silent bool) {
+// failed notes that a call brought nothing; silent is since when it had waited without even an error, zero if there was
+// one. An endpoint that stays silent is on a connection whose other end is gone without a word: it is dropped, so
+// that a new one can be made.
+func (e *endpoint) failed(silent time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
@@ -109,12 +110,10 @@ func (e *endpoint) failed(silent bool) {
 		e.badFor = min(max(2*e.badFor, badFirst), badLongest)
 		e.badUntil = now.Add(e.badFor)
 	}
-	switch {
-	case !silent:
-		e.silent = time.Time{}
-	case e.silent.IsZero():
-		e.silent = now
-	case now.Sub(e.silent) > stallLimit:
+	if silent.IsZero() || e.silent.IsZero() || silent.Before(e.silent) {
+		e.silent = silent
+	}
+	if !e.silent.IsZero() && now.Sub(e.silent) >= stallLimit {
 		e.silent = time.Time{}
 		for c := range e.conns {
 			go c.Close() // it takes the lock

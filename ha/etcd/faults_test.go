@@ -43,6 +43,19 @@ func TestASilentEndpointCostsNoMoreThanAHesitation(t *testing.T) {
 	})
 }
 
+func TestTheOwnMemberIsReachedAtItsBindAddress(t *testing.T) {
+	l := newLab(t, 1)
+	l.voters[0].Address = l.host(250) // public; nobody listens there
+	cfg := l.config("node1")
+	cfg.BindAddress = l.host(1)
+	s, err := Open(within(t, 20*time.Second), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.stores["node1"] = s
+	l.ready(s)
+}
+
 func TestStrangersAreRefused(t *testing.T) {
 	l := newLab(t, 1)
 	l.ready(l.open("node1"))

@@ -31,6 +31,7 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (ha.LeaseID, error
 			return 0, unavailable(what, problems, ctx.Err())
 		}
 		tried[e] = true
+		began := time.Now()
 		resp, err := e.client.Grant(ctx, int64(ttl/time.Second))
 		switch {
 		case err == nil && time.Duration(resp.TTL)*time.Second < ttl:
@@ -41,7 +42,7 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (ha.LeaseID, error
 		case definite(err):
 			return 0, refused(what, err)
 		}
-		e.failed(isTimeout(err))
+		e.failed(silence(err, began))
 		problems = append(problems, fmt.Errorf("%s: %w", e.name, err))
 		if !notExecuted(err) {
 			return 0, unavailable(what, problems, ctx.Err())

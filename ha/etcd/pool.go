@@ -69,42 +69,46 @@ func hedged[T any](ctx context.Context, p *pool, what string, call func(context.
 	problems := map[*endpoint]error{}
 	hedge := time.NewTimer(0)
 	defer hedge.Stop()
-	asked, began := 0, time.Now()
+	began, asked := time.Now(), 0
 	var zero T
 	for {
 		select {
 		case r := <-replies:
 			if r.err == nil || definite(r.err) {
 				r.ep.good()
-				blameSilent(eps[:asked], r.ep)
+				blameSilent(eps[:asked], r.ep, began)
 				return r.val, r.err
 			}
 			problems[r.ep] = fmt.Errorf("%s: %w", r.ep.name, r.err)
 			hedge.Reset(0)
 		case <-hedge.C:
 			if asked < len(eps) {
-				go attempts(ctx, eps[asked], call, replies)
+				go attempts(ctx, eps[asked], p.limit, call, replies)
 				asked++
 				hedge.Reset(hesitation(ctx, len(eps)))
 			}
 		case <-ctx.Done():
 			if time.Since(began) >= hedgeLongest { // a caller in a hurry proves nothing
-				blameSilent(eps[:asked], nil)
+				blameSilent(eps[:asked], nil, began)
 			}
 			return zero, unavailable(what, slices.Collect(maps.Values(problems)), ctx.Err())
 		}
 	}
 }
 
-// attempts calls one endpoint until it answers or the call is over.
-func attempts[T any](ctx context.Context, ep *endpoint, call func(context.Context, *endpoint) (T, error), replies chan<- reply[T]) {
+// attempts calls one endpoint until it answers or the call is over. limit bounds each attempt, so that a patient caller
+// does not hang on a connection that is dead.
+func attempts[T any](ctx context.Context, ep *endpoint, limit time.Duration, call func(context.Context, *endpoint) (T, error), replies chan<- reply[T]) {
 	for {
-		v, err := call(ctx, ep)
+		began := time.Now()
+		try, cancel := context.WithTimeout(ctx, limit)
+		v, err := call(try, ep)
+		cancel()
 		if ctx.Err() != nil && err != nil { // over: another one answered, or the deadline
 			return
 		}
 		if err != nil && !definite(err) {
-			ep.failed(isTimeout(err))
+			ep.failed(silence(err, began))
 		}
 		select {
 		case replies <- reply[T]{ep, v, err}:
@@ -115,6 +119,14 @@ func attempts[T any](ctx context.Context, ep *endpoint, call func(context.Contex
 			return
 		}
 	}
+}
+
+// silence is since when the endpoint has been silent, if that is what err means; else zero.
+func silence(err error, began time.Time) time.Time {
+	if isTimeout(err) {
+		return began
+	}
+	return time.Time{}
 }
 
 // pause waits; false when ctx ended first.
@@ -129,13 +141,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// blameSilent marks the endpoints that were asked before the one that answered.
-func blameSilent(asked []*endpoint, answered *endpoint) {
+// blameSilent marks the endpoints that were asked before the one that answered; the call began then.
+func blameSilent(asked []*endpoint, answered *endpoint, began time.Time) {
 	for _, e := range asked {
 		if e == answered {
 			return
 		}
-		e.failed(true)
+		e.failed(began)
 	}
 }
 

@@ -95,7 +95,7 @@ func (s *Store) readAndWatch(ctx context.Context, changed func()) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
-			e.failed(true)
+			e.failed(time.Now().Add(-silence))
 			return fmt.Errorf("%s: silent for %v", e.name, silence)
 		case resp, ok := <-watch:
 			if !ok {
@@ -103,7 +103,7 @@ func (s *Store) readAndWatch(ctx context.Context, changed func()) error {
 			}
 			if err := resp.Err(); err != nil {
 				if resp.CompactRevision == 0 {
-					e.failed(false)
+					e.failed(time.Time{})
 				}
 				return fmt.Errorf("%s: %w", e.name, err)
 			}

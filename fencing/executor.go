@@ -1,0 +1,175 @@
+package fencing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bascule/ha"
+)
+
+// Executor carries out device commands: reads in this process, off and on through its Switcher. It runs one command per
+// device at a time and devices side by side; a hung device holds up nobody else. It is safe for concurrent use.
+type Executor struct {
+	units  map[string]*unit
+	send   Switcher
+	now    func() ha.Instant
+	secret []string
+}
+
+// unit is one device with its turn: whoever holds the token talks to it.
+type unit struct {
+	spec   Spec
+	method Method
+	device Device
+	turn   chan struct{}
+}
+
+// NewExecutor opens the devices of specs. send carries out switching orders (Child.Switch in the daemon); now is
+// this machine's CLOCK_BOOTTIME. The error names everything that is wrong with specs and wraps ErrSettings.
+func NewExecutor(specs []Spec, methods Methods, send Switcher, now func() ha.Instant) (*Executor, error) {
+	if err := methods.Check(specs); err != nil {
+		return nil, err
+	}
+	e := &Executor{units: map[string]*unit{}, send: send, now: now}
+	for _, s := range specs {
+		d, err := methods.Open(s)
+		if err != nil {
+			return nil, err
+		}
+		m, _ := methods.Find(s.Method)
+		e.units[s.Name] = &unit{spec: s, method: m, device: d, turn: make(chan struct{}, 1)}
+		for _, k := range m.Keys {
+			if k.Secret && s.Settings[k.Name] != "" {
+				e.secret = append(e.secret, s.Settings[k.Name])
+			}
+		}
+	}
+	return e, nil
+}
+
+// Do carries out one command and answers within twice its time-out and a little (a turn, the request), or when ctx
+// ends. Whatever goes wrong is in the reading's Problem, and its Power is then unknown.
+func (e *Executor) Do(ctx context.Context, cmd ha.DeviceCommand) ha.DeviceReading {
+	r := ha.DeviceReading{
+		Device: cmd.Device, Node: cmd.Node, Incarnation: cmd.Incarnation, Action: cmd.Action,
+		Asked: e.now(), Power: ha.PowerUnknown,
+	}
+	u, err := e.find(cmd)
+	if err == nil {
+		err = u.await(ctx, cmd.Timeout)
+	}
+	if err == nil {
+		r.Asked = e.now()
+		var got Reading
+		if got, err = e.act(ctx, u, cmd); err == nil && cmd.Action == ha.DeviceRead {
+			r.Power, r.SystemUUID = literal(got.Power), Printable(got.SystemUUID, 64)
+		}
+	}
+	r.Answered = e.now()
+	spec := Spec{Name: cmd.Device, Node: cmd.Node, Method: "no such device"}
+	if u != nil {
+		spec = u.spec
+	}
+	if err != nil {
+		r.Problem = problem(spec, cmd.Action, err, e.secret)
+	} else if cmd.Action == ha.DeviceRead && r.Power == ha.PowerUnknown {
+		r.Problem = problem(spec, cmd.Action, fmt.Errorf("%w: it does not say whether the machine is on or off", ErrRubbish), e.secret)
+	}
+	return r
+}
+
+func (e *Executor) find(cmd ha.DeviceCommand) (*unit, error) {
+	u := e.units[cmd.Device]
+	switch {
+	case u == nil:
+		return nil, fmt.Errorf("%w: no fencing device has this name on this node: its configuration differs from the leader's", ErrSettings)
+	case u.spec.Node != cmd.Node:
+		return u, fmt.Errorf("%w: the command is for %s, the device is configured for %s", ErrWrongMachine, cmd.Node, u.spec.Node)
+	case cmd.Action != ha.DeviceRead && cmd.Action != ha.DeviceOff && cmd.Action != ha.DeviceOn:
+		return u, fmt.Errorf("%w: there is no action %q: there are only read, off and on", ErrRefused, string(cmd.Action))
+	case cmd.Timeout <= 0:
+		return u, fmt.Errorf("%w: the command carries no time-out", ErrTimeout)
+	case cmd.Action != ha.DeviceRead && !u.method.Switches:
+		return u, fmt.Errorf("%w: the method %s has no device to send a command to", ErrByHand, u.method.Name)
+	}
+	return u, nil
+}
+
+// act sends the command in a goroutine that gives the turn back when it really ends, and waits for it at most as long
+// as the command allows: a device (or a method) that hangs keeps its turn, not the caller.
+func (e *Executor) act(ctx context.Context, u *unit, cmd ha.DeviceCommand) (Reading, error) {
+	call := func(ctx context.Context) (Reading, error) { return u.device.Read(ctx) }
+	limit := cmd.Timeout
+	if cmd.Action != ha.DeviceRead {
+		o := Order{Action: cmd.Action, Spec: u.spec, Deadline: cmd.Deadline, Timeout: cmd.Timeout}
+		if err := o.check(e.now()); err != nil {
+			<-u.turn
+			return Reading{}, err
+		}
+		call = func(ctx context.Context) (Reading, error) { return Reading{}, e.send(ctx, o) }
+		limit += childStart + childStart/2 // the child's own limit comes first and knows more
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	type result struct {
+		got Reading
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer cancel()
+		defer func() { <-u.turn }()
+		got, err := careful(ctx, call)
+		done <- result{got, err}
+	}()
+	select {
+	case r := <-done:
+		return r.got, r.err
+	case <-ctx.Done():
+	}
+	select { // it may have ended at the same moment
+	case r := <-done:
+		return r.got, r.err
+	default:
+		return Reading{}, ended(ctx, limit)
+	}
+}
+
+// careful keeps a method that crashes on a strange answer from ending the daemon with it.
+func careful(ctx context.Context, call func(context.Context) (Reading, error)) (got Reading, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			got, err = Reading{}, fmt.Errorf("%w: the fencing method crashed on it (a bug of Bascule, please report): %v", ErrRubbish, p)
+		}
+	}()
+	return call(ctx)
+}
+
+// await takes the device's turn.
+func (u *unit) await(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	select {
+	case u.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: an earlier command still waits for the device", ended(ctx, timeout))
+	}
+}
+
+func ended(ctx context.Context, after time.Duration) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("%w: cancelled before the device answered", ErrTimeout)
+	}
+	return fmt.Errorf("%w (%v)", ErrTimeout, after)
+}
+
+// literal lets only the readings that exist through.
+func literal(p ha.Power) ha.Power {
+	switch p {
+	case ha.PowerOn, ha.PowerOff, ha.PowerPoweringOn, ha.PowerPoweringOff:
+		return p
+	}
+	return ha.PowerUnknown
+}

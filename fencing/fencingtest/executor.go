@@ -1,0 +1,47 @@
+package fencingtest
+
+import (
+	"context"
+	"fmt"
+
+	"bascule/fencing"
+	"bascule/ha"
+)
+
+// Method is a fencing method whose devices are fakes: setting "machine" chooses one of them.
+func Method(fakes map[string]*Fake) fencing.Method {
+	keys := []fencing.Key{{Name: "machine", Required: true, Doc: "the name of a fake"}}
+	return fencing.Method{
+		Name: "fake", Switches: true, Proof: ha.PowerOffConfirmed, Keys: keys,
+		New: func(settings map[string]string) (fencing.Device, error) {
+			if err := fencing.CheckSettings(keys, settings); err != nil {
+				return nil, err
+			}
+			f, ok := fakes[settings["machine"]]
+			if !ok {
+				return nil, fmt.Errorf("%w: setting \"machine\": there is no fake %q", fencing.ErrSettings, settings["machine"])
+			}
+			return f, nil
+		},
+	}
+}
+
+// InProcess sends orders from this process. It does not honour R4 (nothing kills it at the deadline): for tests only.
+func InProcess(methods fencing.Methods) fencing.Switcher {
+	return func(ctx context.Context, o fencing.Order) error { return o.Send(ctx, methods) }
+}
+
+// DeviceName is what NewExecutor calls the device of a node.
+func DeviceName(n ha.NodeName) string { return "fake-" + string(n) }
+
+// NewExecutor returns a real executor over one fake per node, called DeviceName(node), with this clock.
+func NewExecutor(now func() ha.Instant, fakes map[ha.NodeName]*Fake) (*fencing.Executor, error) {
+	byName := map[string]*Fake{}
+	var specs []fencing.Spec
+	for n, f := range fakes {
+		byName[string(n)] = f
+		specs = append(specs, fencing.Spec{Name: DeviceName(n), Node: n, Method: "fake", Settings: map[string]string{"machine": string(n)}})
+	}
+	methods := fencing.Methods{Method(byName)}
+	return fencing.NewExecutor(specs, methods, InProcess(methods), now)
+}

@@ -1,0 +1,145 @@
+package fencing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bascule/ha"
+)
+
+// Reading is what a device says of its machine, literally.
+type Reading struct {
+	Power      ha.Power
+	SystemUUID string // empty where the device does not tell; compare with SameUUID
+}
+
+// Device is one machine behind one fencing device. Every call ends with its context, makes its own connection and
+// fails with an error that wraps one of this package's. The text of errors holds no secrets. Implementations start no
+// process that could outlive the call.
+type Device interface {
+	// Read asks for the machine's power and identity. With an error the power is not known.
+	Read(ctx context.Context) (Reading, error)
+	// Off sends the switch-off: the hard one, that no operating system can delay. nil means that the device accepted
+	// it or that it says the machine is off already; it proves nothing.
+	Off(ctx context.Context) error
+	// On sends the switch-on. nil means accepted.
+	On(ctx context.Context) error
+}
+
+// Key is one setting of a method.
+type Key struct {
+	Name     string
+	Required bool
+	Secret   bool   // its value must never be shown
+	Doc      string // what to write, for error messages and documentation
+}
+
+// Method is a way to fence: one folder below fencing, one line in fencing/methods.
+type Method struct {
+	Name     string
+	Switches bool         // it can switch and read power; false: people do (manual)
+	Proof    ha.ProofKind // what it can lead to
+	Keys     []Key
+	// New makes a device from settings. It does no I/O, so that a file or a device that is missing today does not
+	// keep the daemon from starting; an unknown, missing or impossible setting is an error that wraps ErrSettings.
+	New func(settings map[string]string) (Device, error)
+}
+
+// Spec is one configured device: fencing.devices[] of the configuration.
+type Spec struct {
+	Name     string            `json:"name"`
+	Node     ha.NodeName       `json:"node"`
+	Method   string            `json:"method"`
+	Settings map[string]string `json:"settings"`
+}
+
+// Methods is a list of methods with distinct names.
+type Methods []Method
+
+// Find returns the method called name.
+func (m Methods) Find(name string) (Method, bool) {
+	i := slices.IndexFunc(m, func(x Method) bool { return x.Name == name })
+	if i < 0 {
+		return Method{}, false
+	}
+	return m[i], true
+}
+
+// Open makes the device of a spec. The error wraps ErrSettings and names the device.
+func (m Methods) Open(s Spec) (Device, error) {
+	method, ok := m.Find(s.Method)
+	if !ok {
+		return nil, fmt.Errorf("fencing device %q of %s: %w: there is no method %q: write one of %s",
+			s.Name, s.Node, ErrSettings, s.Method, strings.Join(m.names(), ", "))
+	}
+	d, err := method.New(s.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("fencing device %q of %s (%s): %w", s.Name, s.Node, s.Method, err)
+	}
+	return d, nil
+}
+
+// Check returns everything that is wrong with a list of devices, joined; nil if nothing is.
+func (m Methods) Check(specs []Spec) error {
+	var errs []error
+	seen := map[string]bool{}
+	for i, s := range specs {
+		switch {
+		case s.Name == "":
+			errs = append(errs, fmt.Errorf("fencing device %d (of %q): %w: it has no name: write name: bmc-%s", i+1, s.Node, ErrSettings, s.Node))
+			continue
+		case seen[s.Name]:
+			errs = append(errs, fmt.Errorf("fencing device %q: %w: two devices have this name: give each its own", s.Name, ErrSettings))
+		case s.Node == "":
+			errs = append(errs, fmt.Errorf("fencing device %q: %w: it has no node: write node: and the name of the Proxmox node that it switches", s.Name, ErrSettings))
+		}
+		seen[s.Name] = true
+		if _, err := m.Open(s); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m Methods) names() []string {
+	var names []string
+	for _, x := range m {
+		names = append(names, x.Name)
+	}
+	return names
+}
+
+// CheckSettings compares settings with the keys that a method knows. Its one error wraps ErrSettings and names every
+// setting that is unknown, missing or empty, and what to write; it never shows a value.
+func CheckSettings(keys []Key, settings map[string]string) error {
+	var wrong, known []string
+	for _, k := range keys {
+		known = append(known, k.Name)
+		if v, given := settings[k.Name]; given && strings.TrimSpace(v) == "" {
+			wrong = append(wrong, fmt.Sprintf("setting %q is empty: write %s: %s", k.Name, k.Name, k.Doc))
+		} else if !given && k.Required {
+			wrong = append(wrong, fmt.Sprintf("setting %q is missing: write %s: %s", k.Name, k.Name, k.Doc))
+		}
+	}
+	var unknown []string
+	for name := range settings {
+		if !slices.Contains(known, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		if len(known) == 0 {
+			wrong = append(wrong, fmt.Sprintf("setting %q is unknown: this method has no settings, remove it", name))
+			continue
+		}
+		wrong = append(wrong, fmt.Sprintf("setting %q is unknown: remove it, or write one of %s", name, strings.Join(known, ", ")))
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrSettings, strings.Join(wrong, "; "))
+}

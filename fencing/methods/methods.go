@@ -1,0 +1,16 @@
+// Package methods is the list of fencing methods that Bascule has. A new one is a folder beside this and a line here.
+package methods
+
+import (
+	"bascule/fencing"
+	"bascule/fencing/manual"
+	"bascule/fencing/redfish"
+)
+
+// All returns every method.
+func All() fencing.Methods {
+	return fencing.Methods{
+		redfish.Method,
+		manual.Method,
+	}
+}
