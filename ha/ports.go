@@ -90,13 +90,13 @@ type DeviceReading struct {
 // Errors of the Proxmox port that decide what an agent does next.
 var (
 	// ErrConfigGone: no directory that the guest may be taken from has its config.
-	ErrConfigGone = errors.New("proxmox: the guest's config is not there")
+	ErrConfigGone = errors.New("the guest's config is not there")
 	// ErrNoQuorum: Proxmox refuses because corosync has no quorum here; try again.
-	ErrNoQuorum = errors.New("proxmox: no corosync quorum")
+	ErrNoQuorum = errors.New("no corosync quorum, /etc/pve is read-only")
 	// ErrStillRunning: the call's time is over but what it began goes on; look before trying again.
-	ErrStillRunning = errors.New("proxmox: still running")
-	// ErrGuestLocked: the guest carries a lock that may not be cleared here.
-	ErrGuestLocked = errors.New("proxmox: guest is locked")
+	ErrStillRunning = errors.New("begun, its end is not known")
+	// ErrTryAgain: nothing was done, and the same call may go through in a moment.
+	ErrTryAgain = errors.New("try again")
 )
 
 // Inventory is what one node's Proxmox shows: bytes of memory, storages, guests whose config lies there.
@@ -104,6 +104,7 @@ type Inventory struct {
 	Memory   int64
 	Storages []StorageReport
 	Guests   []GuestSeen
+	Problems []string // what the operator should know and do
 }
 
 // StopCause is why a guest is stopped.

@@ -20,7 +20,7 @@ func newLog(c config.Log, w io.Writer, node string) logrus.FieldLogger {
 	case "json":
 		l.SetFormatter(&logrus.JSONFormatter{TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
 	case "journal":
-		l.SetFormatter(journal{logrus.TextFormatter{DisableTimestamp: true, DisableColors: true}})
+		l.SetFormatter(&journal{logrus.TextFormatter{DisableTimestamp: true, DisableColors: true}})
 	default:
 		l.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000", DisableColors: true})
 	}
@@ -30,7 +30,7 @@ func newLog(c config.Log, w io.Writer, node string) logrus.FieldLogger {
 // journal puts systemd's priority in front of each line (sd-daemon(3)).
 type journal struct{ logrus.TextFormatter }
 
-func (j journal) Format(e *logrus.Entry) ([]byte, error) {
+func (j *journal) Format(e *logrus.Entry) ([]byte, error) {
 	b, err := j.TextFormatter.Format(e)
 	return append([]byte("<"+strconv.Itoa(priority(e.Level))+">"), b...), err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"bascule/ha"
@@ -47,6 +48,7 @@ func (a *Agent) look(ctx context.Context, strays map[ha.VMID]int) {
 		return
 	}
 	a.Problem("proxmox", "")
+	a.Problem("inventory", strings.Join(inv.Problems, "; "))
 	a.mu.Lock()
 	changed := !sameInventory(a.inventory, inv)
 	a.inventory = inv

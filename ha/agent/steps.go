@@ -97,7 +97,8 @@ func outcome(err error) (node.Outcome, string) {
 		return node.Done, ""
 	case errors.Is(err, ha.ErrConfigGone):
 		return node.ConfigGone, err.Error()
-	case errors.Is(err, ha.ErrNoQuorum), errors.Is(err, ha.ErrStillRunning), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, ha.ErrNoQuorum), errors.Is(err, ha.ErrStillRunning), errors.Is(err, ha.ErrTryAgain),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return node.Transient, err.Error()
 	}
 	return node.Failed, err.Error()

@@ -115,7 +115,7 @@ func serverConfig(cfg Config, own Voter, lg *zap.Logger) *embed.Config {
 
 // explainStart adds what the operator should do to the errors that have a usual cause.
 func explainStart(cfg Config, err error) error {
-	hint := "see the error; the data directory was not changed by this attempt if it existed"
+	hint := "the log lines before this one say more"
 	switch text := err.Error(); {
 	case strings.Contains(text, "has already been bootstrapped"):
 		hint = "the cluster knows this voter but its data directory is empty: remove the member from the cluster and add it anew; never start a second cluster under its name"

@@ -122,7 +122,7 @@ func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 	}
 	if e.Outcome == ConfigGone || e.Outcome == Elsewhere {
 		j.Step, j.Failure, j.MoveError = StepScan, "", ""
-		j.Gone = e.Outcome == ConfigGone
+		j.Gone = e.Outcome == ConfigGone && e.Step == StepClaim // a start that misses it has not looked elsewhere
 		g.Seen.ConfigHere = false
 		return
 	}

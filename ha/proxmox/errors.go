@@ -15,18 +15,18 @@ import (
 // operator's next step.
 var (
 	// ErrConfigGone: no config of the guest where it was looked for. Drop the plan and observe again.
-	ErrConfigGone = errors.New("the guest's config is not there")
+	ErrConfigGone = ha.ErrConfigGone
 	// ErrConfigElsewhere: pmxcfs says that a third node holds a config of this VMID. Observe again.
 	ErrConfigElsewhere = errors.New("another node holds a config of this VMID")
 	// ErrNoQuorum: corosync has no quorum here, so /etc/pve is read-only and PVE starts nothing.
-	ErrNoQuorum = errors.New("no corosync quorum, /etc/pve is read-only")
+	ErrNoQuorum = ha.ErrNoQuorum
 	// ErrLocked: the guest's config carries a lock that must not be removed, or that a running task holds.
 	ErrLocked = errors.New("the guest is locked")
 	// ErrBusy: another PVE process held the guest's config file lock for too long.
-	ErrBusy = errors.New("another PVE process holds the guest's config lock")
+	ErrBusy = fmt.Errorf("another PVE process holds the guest's config lock: %w", ha.ErrTryAgain)
 	// ErrStillRunning: begun, and its end is not known: it may yet happen, may run on, or may have ended. Callers
 	// must count the guest as held by this node until they have looked.
-	ErrStillRunning = errors.New("begun, its end is not known")
+	ErrStillRunning = ha.ErrStillRunning
 	// ErrManagedByHA: the guest is in ha/resources.cfg, and PVE diverts commands to its own HA manager (R7).
 	ErrManagedByHA = errors.New("the guest is managed by Proxmox's own HA")
 	// ErrNoResult: the worker ended without a result (killed, log lost). The guest may or may not have changed.
@@ -34,7 +34,7 @@ var (
 	// ErrShutdownTimeout: the guest did not shut down in the time given; it still runs.
 	ErrShutdownTimeout = errors.New("the guest did not shut down in time")
 	// ErrNoAnswer: the node's own PVE API gave no usable answer (refused, timed out, proxy codes 595, 596, 599).
-	ErrNoAnswer = errors.New("the node's PVE API gave no answer")
+	ErrNoAnswer = fmt.Errorf("the node's PVE API gave no answer: %w", ha.ErrTryAgain)
 	// ErrNotMounted: the tree is not the pmxcfs of this node (not mounted, or another node's).
 	ErrNotMounted = errors.New("/etc/pve is not mounted as this node's")
 )
