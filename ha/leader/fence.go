@@ -2,7 +2,6 @@ package leader
 
 import (
 	"fmt"
-	"slices"
 
 	"bascule/ha"
 	"bascule/ha/ladder"
@@ -127,7 +126,7 @@ func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
 	r.setNode(rec, ha.NodeFenced, fmt.Sprintf("%s: %s", p.Kind(), p.Evidence()))
 	c := r.follows(rec.Node)
 	lease := r.Store.Leases[rec.Node].Rec
-	if rec.Lease != 0 && lease.Lease == rec.Lease && lease.Incarnation == rec.Incarnation && !slices.Contains(c.Revoke, rec.Lease) {
+	if rec.Lease != 0 && lease.Lease == rec.Lease && lease.Incarnation == rec.Incarnation {
 		c.Revoke = append(c.Revoke, rec.Lease)
 	}
 	for _, id := range sorted(r.Store.Requests) {
@@ -145,8 +144,14 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 		return
 	}
 	if rep.Incarnation == rec.Incarnation {
-		if c := r.follows(rec.Node); !slices.Contains(c.Revoke, rep.Lease) {
-			c.Revoke = append(c.Revoke, rep.Lease) // it must not live on a lease: its guests belong to others
+		if r.now >= mem.Revoked.Add(r.Timing.RenewEvery) { // it must not live on a lease: its guests belong to others
+			mem.Revoked = r.now
+			c := r.follows(rec.Node)
+			c.Revoke = append(c.Revoke, rep.Lease)
+		}
+		if rep.Lease == rec.Lease { // the dead one's lease, which is being revoked
+			r.wakeAt(r.now.Add(r.Timing.RenewEvery))
+			return
 		}
 		r.setNode(rec, ha.NodeFenced, "ALARM: it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
 		return

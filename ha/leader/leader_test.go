@@ -172,6 +172,22 @@ func TestProvenDeadNodeThatShowsLifeIsNeverLetIn(t *testing.T) {
 	}
 }
 
+func TestDeadNodesOwnLeaseIsNoSignOfLife(t *testing.T) {
+	w := newWorld(t, 3)
+	lease := w.kv[ha.KeyLease("n2")]
+	w.die("n2")
+	w.kv[ha.KeyLease("n2")] = lease // it has not run out yet, and revoking it takes a moment
+	w.noRevoke = true
+	w.run(20)
+	w.wantNode("n2", ha.NodeFenced)
+	if strings.Contains(w.node("n2").Reason, "ALARM") {
+		t.Fatalf("reason %q", w.node("n2").Reason)
+	}
+	if n := len(w.revoked); n == 0 || n > 3 {
+		t.Fatalf("revoked %d times", n)
+	}
+}
+
 func TestFailedStartsMoveOnAndThenEndInError(t *testing.T) {
 	w := newWorld(t, 3)
 	w.guest(101, ha.QEMU, "n2")

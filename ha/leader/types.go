@@ -38,6 +38,7 @@ type NodeMemory struct {
 	LeaseGone  ha.Instant // first seen gone; 0: it stands
 	GossipGone ha.Instant // first seen dead in gossip; 0: alive
 	Returned   ha.Instant // registered and alive again since, while being fenced
+	Revoked    ha.Instant // when the proven incarnation's lease was last asked to be revoked
 	Ladder     ladder.Memory
 	Checks     map[string]CheckMemory
 }
