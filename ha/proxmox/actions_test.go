@@ -72,10 +72,11 @@ func TestAcceptedIsNotDone(t *testing.T) {
 }
 
 func TestKilledWorkerHasNoResult(t *testing.T) {
-	f := starting(t, ended("unexpected status"))
+	f := starting(t, ended("unexpected status")).on(taskPath+"/log", ok(`[{"n":1,"t":"no content"}]`))
 	err := f.driver(t, newTree(nil)).Start(context.Background(), 100, ha.QEMU)
-	if !errors.Is(err, ErrNoResult) {
-		t.Fatalf("got %v, want ErrNoResult", err)
+	var task *TaskError
+	if !errors.Is(err, ErrNoResult) || !errors.As(err, &task) || len(task.Log) != 0 {
+		t.Fatalf("got %v, want ErrNoResult without a log", err)
 	}
 	// The end may be read before its last line is on disk; then it is asked again.
 	f = starting(t, ended("unexpected status"), ok(`{"status":"stopped"}`), ended("OK"))

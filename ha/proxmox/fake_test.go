@@ -45,6 +45,7 @@ type fakePVE struct {
 	mu      sync.Mutex
 	answers map[string][]answer
 	asked   []string // "METHOD /path?query body"
+	kept    int      // requests that change something on a connection that is to be kept
 }
 
 func newFakePVE(t *testing.T) *fakePVE {
@@ -94,6 +95,9 @@ func (f *fakePVE) next(r *http.Request, path, body string) answer {
 		line += "?" + r.URL.RawQuery
 	}
 	f.asked = append(f.asked, strings.TrimSpace(line+" "+body))
+	if r.Method != http.MethodGet && !r.Close {
+		f.kept++
+	}
 	if r.Header.Get("Authorization") != "PVEAPIToken=bascule@pve!n1="+testSecret {
 		return answer{code: 401, reason: "No ticket"}
 	}

@@ -93,8 +93,8 @@ func TestPostIsSentOnce(t *testing.T) {
 			if err == nil || errors.Is(err, ErrStillRunning) != c.open {
 				t.Errorf("got %v, want open end: %t", err, c.open)
 			}
-			if n := f.count("POST"); n != 1 {
-				t.Errorf("sent %d times", n)
+			if n := f.count("POST"); n != 1 || f.kept != 0 {
+				t.Errorf("sent %d times, %d on a connection that is kept", n, f.kept)
 			}
 		})
 	}
