@@ -19,7 +19,7 @@ func (a *Agent) healthLoop(ctx context.Context) error {
 		if ctx.Err() == nil {
 			a.noteHealth(h)
 		}
-		if h.Available && h.RaftLeader == a.cfg.Node.Self && len(h.Answering) > 1 && a.Lease().Leads(a.cfg.Now()) {
+		if h.Available && h.RaftLeader == a.cfg.Node.Self && len(h.Answering) > 1 && a.calm() && a.Lease().Leads(a.cfg.Now()) {
 			c, cancel := context.WithTimeout(ctx, healthEvery)
 			moved, to, err := a.cfg.Store.MoveRaftLeaderOff(c, a.cfg.Node.Self)
 			cancel()
@@ -35,6 +35,26 @@ func (a *Agent) healthLoop(ctx context.Context) error {
 		case <-time.After(healthEvery):
 		}
 	}
+}
+
+// calm says whether nothing is going on that a change of raft's leader would hold up: it costs writes a moment, and refreshes every lease.
+func (a *Agent) calm() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, n := range a.view.Nodes {
+		if n.Rec.State == ha.NodeSuspect || n.Rec.State == ha.NodeFencing {
+			return false
+		}
+		if _, lease := a.view.Leases[n.Rec.Node]; !lease && n.Rec.State == ha.NodeOnline || !a.cfg.Gossip.View()[n.Rec.Node].Alive && n.Rec.State == ha.NodeOnline {
+			return false // it may be dying right now
+		}
+	}
+	for _, g := range a.view.Guests {
+		if g.Rec.State == ha.GuestRecovery || g.Rec.State == ha.GuestStarting || g.Rec.State == ha.GuestFence || g.Rec.Move != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // noteHealth logs and alerts when the store goes away or returns.

@@ -93,7 +93,8 @@ func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, te
 // commit makes one decision true, then does what follows from it. A device command whose intent was not stored is not sent; the
 // ladder hears so and asks again.
 func (a *Agent) commit(ctx context.Context, c leader.Commit, deadline ha.Instant) int64 {
-	left := deadline.Sub(a.cfg.Now())
+	// A proposal that meets an election of etcd is lost without a word: try for a moment only, then decide again.
+	left := min(deadline.Sub(a.cfg.Now()), a.cfg.Node.Timing.RenewTimeout)
 	cc, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	var rev int64

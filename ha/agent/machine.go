@@ -88,6 +88,8 @@ func (a *Agent) carryOut(ctx context.Context, f node.Effect) {
 		poke(a.sync)
 	case node.Report:
 		a.reports.guest(f.Report)
+	case node.Look:
+		a.LookNow()
 	case node.Do:
 		go a.do(ctx, f)
 	}

@@ -7,6 +7,7 @@ import (
 )
 
 const (
+	arrivalPause   = 500 * time.Millisecond
 	transientPause = 300 * time.Millisecond
 	causePause     = 5 * time.Second
 	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten
@@ -30,12 +31,24 @@ func (m *machine) drive(id ha.VMID, g *Guest) {
 	case rec.Node == m.c.Self && rec.Incarnation == m.c.Incarnation:
 		m.assigned(id, g, rec)
 	case rec.Move != nil && rec.Move.Target == m.c.Self && rec.Move.Inc == m.c.Incarnation:
-		if g.Seen.ConfigHere && g.Seen.Running {
-			m.report(id, g, rec.Generation, ha.PhaseRunning, "")
-		}
+		m.arriving(id, g, rec)
 	default:
 		m.foreign(id, g, rec)
 	}
+}
+
+// arriving watches a guest that is being moved here. It never reports it released: its process may come any moment.
+func (m *machine) arriving(id ha.VMID, g *Guest, rec ha.GuestRecord) {
+	if g.Seen.ConfigHere && g.Seen.Running {
+		m.report(id, g, rec.Generation, ha.PhaseRunning, "")
+		return
+	}
+	if next := g.Seen.At.Add(arrivalPause); m.now < next {
+		m.wakeAt(next)
+		return
+	}
+	m.out = append(m.out, Look{})
+	m.wakeAt(m.now.Add(arrivalPause))
 }
 
 // unrecorded treats a guest that the leader does not (or no longer) protect.

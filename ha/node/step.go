@@ -42,6 +42,7 @@ func (m *machine) wakeAt(at ha.Instant) {
 func (m *machine) stepGuests(e Event) {
 	switch e := e.(type) {
 	case View:
+		m.arrived(e.Records)
 		m.s.Records, m.s.Onboot = e.Records, e.Onboot
 		if !m.s.Synced { // a restarted daemon goes on from what it had reported
 			for _, id := range sorted(e.Reports) {
@@ -64,6 +65,19 @@ func (m *machine) stepGuests(e Event) {
 		m.s.Guarded = e.Connected
 	case StepDone:
 		m.stepDone(e)
+	}
+}
+
+// arrived looks afresh at guests whose move to this node just ended: the last look may have been before they came.
+func (m *machine) arrived(records map[ha.VMID]ha.GuestRecord) {
+	for _, id := range sorted(m.s.Records) {
+		old, now := m.s.Records[id], records[id]
+		if old.Move != nil && old.Move.Target == m.c.Self && now.Move == nil && now.Node == m.c.Self {
+			g := m.s.Guests[id]
+			g.Job.Fresh = m.now
+			m.s.Guests[id] = g
+			m.out = append(m.out, Look{})
+		}
 	}
 }
 

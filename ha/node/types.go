@@ -146,6 +146,9 @@ type Do struct {
 	Record ha.GuestRecord
 }
 
+// Look asks for a look at Proxmox now.
+type Look struct{}
+
 // Report asks to write this node's report about a guest.
 type Report struct{ Report ha.GuestReport }
 
@@ -156,3 +159,4 @@ func (GuardSeen) event() {}
 func (StepDone) event()  {}
 func (Do) effect()       {}
 func (Report) effect()   {}
+func (Look) effect()     {}

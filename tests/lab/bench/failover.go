@@ -15,6 +15,7 @@ const (
 	recoverLimit = 3 * time.Minute // from the cut to the last guest's first line; beyond it a guest is lost
 	healLimit    = 4 * time.Minute // from power-on to a healthy lab
 	drainLimit   = 2 * time.Minute
+	apartLimit   = 30 * time.Second // for the two leaders to be on different nodes
 	lookEvery    = 20 * time.Millisecond
 )
 

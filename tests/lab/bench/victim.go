@@ -2,7 +2,9 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"bascule/tests/lab"
 )
@@ -33,7 +35,8 @@ func choose(kind Kind, nodes []string, leader, raft string, guests map[string]in
 // prepareVictim chooses a victim and sees to it that it runs guests: a node that has just come back runs none, and gets some by draining
 // another. Leaders can move meanwhile, so the choice is made again.
 func prepareVictim(ctx context.Context, l *lab.Lab, kind Kind) (victim string, alsoRaft bool, err error) {
-	for range 5 {
+	deadline := time.Now().Add(apartLimit)
+	for tries := 0; tries < 5; {
 		s, err := anyStatus(ctx, l, "")
 		if err != nil {
 			return "", false, err
@@ -44,9 +47,15 @@ func prepareVictim(ctx context.Context, l *lab.Lab, kind Kind) (victim string, a
 				guests[g.Node]++
 			}
 		}
-		if victim, err = choose(kind, l.Names(), s.Leader, s.Etcd.RaftLeader, guests); err != nil {
+		victim, err = choose(kind, l.Names(), s.Leader, s.Etcd.RaftLeader, guests)
+		if errors.Is(err, errNoVictim) && time.Now().Before(deadline) && ctx.Err() == nil {
+			time.Sleep(time.Second) // raft's leader is moved off the leader's node when all is calm
+			continue
+		}
+		if err != nil {
 			return "", false, err
 		}
+		tries++
 		if guests[victim] > 0 {
 			return victim, s.Leader == s.Etcd.RaftLeader, nil
 		}

@@ -54,8 +54,17 @@ func (m *corosync) change(now time.Time, reach func(a, b string) bool) {
 		for _, n := range group {
 			target[n] = m.nodes[n].boots
 		}
+		var until time.Time // a ring is there when the slowest of its members is: who misses a token waits for it
 		for _, n := range group {
 			m.retarget(m.nodes[n], target, now)
+			if u := m.nodes[n].until; u.After(until) {
+				until = u
+			}
+		}
+		for _, n := range group {
+			if st := m.nodes[n]; !st.until.IsZero() {
+				st.until = until
+			}
 		}
 	}
 }
