@@ -301,3 +301,30 @@ func TestConfigThatIsNowhereIsReleasedAsGone(t *testing.T) {
 	w.pass(5 * time.Second)
 	none[Do](w)
 }
+
+func TestArrivedGuestIsLookedAtAfresh(t *testing.T) {
+	w := ready(t)
+	g := ha.GuestRecord{ID: 101, Kind: ha.QEMU, Node: "n2", Incarnation: "b2", Generation: 4, Requested: ha.RequestedStarted, State: ha.GuestMigrating,
+		Move: &ha.Move{From: "n2", Target: "n1", Inc: "b1", Live: true}}
+	w.assign(g)
+	w.look() // it has not come yet
+	w.out = nil
+	w.now = w.now.Add(10 * time.Millisecond)
+	g.Node, g.Incarnation, g.Generation, g.Move = "n1", "b1", 5, nil
+	w.assign(g)
+	none[Do](w)
+	want[Look](w)
+	w.here(101, true)
+	none[Do](w)
+	if r := w.said(); r.Phase != ha.PhaseRunning || r.Generation != 5 {
+		t.Fatalf("report %+v", r)
+	}
+}
+
+func TestNothingIsDoneBeforeTheFirstLook(t *testing.T) {
+	w := ready(t)
+	w.s.Looked = false
+	w.assign(mine(101, 3))
+	w.pass(5 * time.Second)
+	none[Do](w)
+}

@@ -113,3 +113,26 @@ func TestCorosyncJoinIsFaster(t *testing.T) {
 		t.Errorf("a death blocks %v, want 8s", got)
 	}
 }
+
+// A node that has just come misses no token when another dies; the ring is there only when those who do miss it are done.
+func TestReformationLastsAsLongAsItsSlowestMember(t *testing.T) {
+	m := newCorosync(Corosync{Reform: ReformDefault, Join: JoinMeasured}, []string{"n1", "n2", "n3"})
+	all := func(a, b string) bool { return true }
+	start := time.Unix(1000, 0)
+	for _, n := range []string{"n2", "n3"} {
+		m.power(n, true)
+		m.change(start, all)
+	}
+	m.settle(start.Add(time.Minute))
+	m.power("n1", true)
+	m.change(start.Add(time.Minute), all)
+	died := start.Add(61 * time.Second)
+	m.power("n3", false)
+	m.change(died, all)
+	if rings := m.settle(died.Add(ReformDefault - time.Millisecond)); len(rings) != 0 {
+		t.Fatalf("a ring of %v before the dead node's token ran out", rings)
+	}
+	if rings := m.settle(died.Add(ReformDefault)); len(rings) != 1 || len(rings[0]) != 2 {
+		t.Fatalf("rings %v", rings)
+	}
+}
