@@ -97,6 +97,16 @@ func (a *Agent) syncGuard(ctx context.Context, extra *ha.GuestRef) error {
 	return a.cfg.Guard.Permit(c, a.cfg.Node.Incarnation, l.Deadline, list)
 }
 
+// noteArrivals keeps the generations of guests that are being moved here, before Proxmox starts their process.
+func (a *Agent) noteArrivals(s ha.Snapshot) {
+	for _, g := range s.Guests {
+		if m := g.Rec.Move; m != nil && m.Target == a.cfg.Node.Self {
+			a.noteGeneration(g.Rec.ID, g.Rec.Generation)
+			return
+		}
+	}
+}
+
 // noteGeneration keeps the generation of a guest that is about to be started, for people who look at the node.
 func (a *Agent) noteGeneration(id ha.VMID, gen ha.Generation) {
 	a.mu.Lock()

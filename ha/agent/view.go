@@ -53,6 +53,7 @@ func (a *Agent) decoded(rev int64, kvs []ha.KV, last int64) ha.Snapshot {
 	a.mu.Lock()
 	a.view, a.viewAt, a.viewOK = snap, time.Now(), true
 	a.mu.Unlock()
+	a.noteArrivals(snap)
 	a.send(a.runCtx, a.guestView(snap))
 	poke(a.sync)
 	a.WakeLeader()
