@@ -69,6 +69,7 @@ type Phase string
 
 // The phases of a GuestReport.
 const (
+	PhaseExpecting Phase = "expecting" // a move's target: its guard knows the guest, the move may begin
 	PhaseStarting  Phase = "starting"  // taking over or starting, in this generation
 	PhaseRunning   Phase = "running"   // status/current says so
 	PhaseStopping  Phase = "stopping"  // being stopped
@@ -152,6 +153,7 @@ type GuestRecord struct {
 	Storages    []string    `json:"storages"`
 	Pinned      string      `json:"pinned,omitempty"`
 	Priority    int         `json:"priority,omitempty"`
+	Refused     string      `json:"refused,omitempty"` // R7: why nothing may be done to it (Proxmox's own HA manages it)
 	Relocations int         `json:"relocations,omitempty"`
 	Excluded    []NodeName  `json:"excluded,omitempty"` // nodes tried since it last ran
 }

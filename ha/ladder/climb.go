@@ -60,13 +60,18 @@ func (w *walk) hopeful(level []Device) bool {
 func (w *walk) device(d Device) {
 	m := w.out.Memory.Devices[d.Name]
 	if m.InFlight != "" {
-		return
+		// The executor always answers in time; an answer that was lost all the same must not block the device for ever.
+		if lost := m.Since.Add(2*w.Timing.DeviceTimeout + 2*w.Timing.OffReadGap); w.Now < lost {
+			w.wakeAt(lost)
+			return
+		}
+		m.InFlight = ""
 	}
 	switch {
 	case w.wantsOff(d, m):
 		w.off(d, &m)
 	case w.Now >= m.NextRead:
-		m.InFlight = ha.DeviceRead
+		m.InFlight, m.Since = ha.DeviceRead, w.Now
 		w.out.Reads = append(w.out.Reads, w.command(d, ha.DeviceRead))
 	default:
 		w.wakeAt(m.NextRead)
@@ -98,7 +103,7 @@ func (w *walk) off(d Device, m *DeviceMemory) {
 		r.Commanded = append(r.Commanded, d.Name)
 	}
 	w.step(d.Name, "off", "intended")
-	m.InFlight = ha.DeviceOff
+	m.InFlight, m.Since = ha.DeviceOff, w.Now
 	m.OffAccept = 0
 	m.NextOff = w.Now.Add(10 * w.Timing.OffReadGap) // a machine that reads "on" after so long is told again
 	w.out.Commands = append(w.out.Commands, w.command(d, ha.DeviceOff))

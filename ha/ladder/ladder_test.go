@@ -215,6 +215,7 @@ func TestSelfFenceWaitsW(t *testing.T) {
 
 func TestConfirmationMustNameTheBoot(t *testing.T) {
 	b := newBench(t, true)
+	b.in.Facts.LeaseGone = true
 	b.in.Facts.Confirmed = &ha.Request{Kind: ha.RequestConfirmOff, Node: node, Incarnation: "boot-1", By: "ada"}
 	if out := b.step(0); len(out.Proofs) != 0 {
 		t.Fatal("confirmed another boot")

@@ -18,7 +18,8 @@ func (w *walk) passiveProofs() {
 			return
 		}
 	}
-	if c := f.Confirmed; c != nil && c.Kind == ha.RequestConfirmOff && c.Node == f.Node && c.Incarnation == f.Incarnation {
+	silent := f.LeaseGone && !f.GossipAlive || f.Registered != "" && f.Registered != f.Incarnation
+	if c := f.Confirmed; c != nil && silent && c.Kind == ha.RequestConfirmOff && c.Node == f.Node && c.Incarnation == f.Incarnation {
 		w.prove(ha.OperatorConfirmed, fmt.Sprintf("%s confirmed at %s that %s is off", c.By, c.At.UTC().Format("15:04:05 MST"), f.Node))
 		return
 	}
@@ -36,7 +37,8 @@ func (w *walk) passiveProofs() {
 	w.selfFence()
 }
 
-// levelOff says whether all switching devices of a level are identified for this incarnation and confirmed off.
+// levelOff says whether all switching devices of a level are identified for this incarnation and confirmed off, just now: readings
+// of an earlier suspicion prove nothing.
 func (w *walk) levelOff(level []Device) (evidence string, ok bool) {
 	var names []string
 	for _, d := range level {
@@ -44,7 +46,8 @@ func (w *walk) levelOff(level []Device) (evidence string, ok bool) {
 			return "", false
 		}
 		m := w.out.Memory.Devices[d.Name]
-		if !m.Confirmed || !w.check(d.Name).Identified(w.Facts.Incarnation) {
+		fresh := w.Now.Sub(m.LastAnswer) <= w.Timing.DeviceTimeout+5*w.Timing.OffReadGap
+		if !m.Confirmed || !fresh || !w.check(d.Name).Identified(w.Facts.Incarnation) {
 			return "", false
 		}
 		how := "read off twice"

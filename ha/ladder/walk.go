@@ -35,6 +35,7 @@ type Facts struct {
 // leader reads again and switches off again.
 type DeviceMemory struct {
 	InFlight   ha.DeviceAction // command without an answer yet, "" when none
+	Since      ha.Instant      // when that command was handed out
 	OffAccept  ha.Instant      // when our "off" was asked that the device accepted; 0 when none
 	FirstOff   ha.Instant      // when the first of an unbroken row of "off" readings was asked; 0 when none
 	Confirmed  bool            // enough "off" readings for a proof

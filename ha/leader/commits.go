@@ -38,6 +38,9 @@ func (r *round) nodeCommit(n ha.NodeName) *Commit {
 		}
 		c.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyNode(n), Rev: old.Rev})
 	}
+	if r.rests[n] {
+		c.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyLease(n), Rev: r.Store.Leases[n].Rev}, ha.Guard{Key: ha.KeyReport(n), Rev: r.Store.Reports[n].Rev})
+	}
 	if f, known := r.fences[n]; known {
 		old, had := r.Store.Fences[n]
 		switch {

@@ -41,6 +41,7 @@ type round struct {
 	fences map[ha.NodeName]*ha.FenceRecord // nil value: to be removed
 
 	guards   map[ha.VMID][]ha.Guard // what a guest's change rests on, beyond its own revision
+	rests    map[ha.NodeName]bool   // nodes whose change rests on lease and report being as seen
 	after    map[ha.NodeName]*Commit
 	requests map[ha.NodeName][]string // keys of requests that the node's commit answers
 	trans    map[string][]ha.Transition
@@ -53,7 +54,7 @@ func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {
 	r := &round{Leader: l, Observation: o, now: now,
 		state: State{Nodes: map[ha.NodeName]NodeMemory{}},
 		nodes: map[ha.NodeName]*ha.NodeRecord{}, guests: map[ha.VMID]*ha.GuestRecord{}, fences: map[ha.NodeName]*ha.FenceRecord{},
-		guards: map[ha.VMID][]ha.Guard{}, after: map[ha.NodeName]*Commit{}, requests: map[ha.NodeName][]string{},
+		guards: map[ha.VMID][]ha.Guard{}, rests: map[ha.NodeName]bool{}, after: map[ha.NodeName]*Commit{}, requests: map[ha.NodeName][]string{},
 		trans: map[string][]ha.Transition{},
 	}
 	maps.Copy(r.state.Nodes, s.Nodes)

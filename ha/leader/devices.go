@@ -11,7 +11,7 @@ import (
 // Device checks: how often a healthy device is looked at, and how soon again after a failure.
 const (
 	checkEvery = 2 * time.Minute
-	checkRetry = 5 * time.Second
+	checkRetry = 2 * time.Second
 )
 
 // checkDevices reads each switching device of a living node now and then: a device may prove something about an
@@ -49,6 +49,9 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, name string, 
 			setCheck(rec, c)
 		}
 	}
+	if !previous(rec, name).Identified(rec.Incarnation) { // also when an answer was lost with a commit
+		m.Next = min(m.Next, r.now.Add(checkRetry))
+	}
 	if !m.InFlight && r.now >= m.Next {
 		m.InFlight = true
 		r.reads = append(r.reads, ha.DeviceCommand{Device: name, Node: rec.Node, Incarnation: rec.Incarnation,
@@ -76,6 +79,7 @@ func judgeDevice(name string, rep ha.NodeReport, a ha.DeviceReading, old ha.Devi
 		c.ReadOn, c.UUIDMatched = false, false
 		c.Problem = fmt.Sprintf("%s belongs to another machine: it has system UUID %s, %s has %s; correct its address", name, a.SystemUUID, rep.Node, rep.SystemUUID)
 	case a.Power != ha.PowerOn:
+		c.ReadOn = c.ReadOn && (a.Power != ha.PowerOff || old.Problem == "") // twice "off" of a living machine: not its device
 		c.Problem = fmt.Sprintf("%s reads %q although %s is alive: it is not believed; check which machine it belongs to", name, a.Power, rep.Node)
 	default:
 		c.ReadOn, c.UUIDMatched = true, a.SystemUUID != ""

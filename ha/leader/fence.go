@@ -2,6 +2,7 @@ package leader
 
 import (
 	"fmt"
+	"slices"
 
 	"bascule/ha"
 	"bascule/ha/ladder"
@@ -54,6 +55,7 @@ func (r *round) passive(rec *ha.NodeRecord, mem *NodeMemory, why string) bool {
 func (r *round) beginFence(rec *ha.NodeRecord, mem *NodeMemory, why string) {
 	r.fences[rec.Node] = &ha.FenceRecord{Schema: ha.Schema, Node: rec.Node, Incarnation: rec.Incarnation, Lease: rec.Lease,
 		Reason: why, Term: r.Term, Since: r.Wall.UTC()}
+	r.rests[rec.Node] = true
 	mem.Ladder.LevelSince = 0
 	mem.Returned = 0
 	r.setNode(rec, ha.NodeFencing, why)
@@ -69,6 +71,7 @@ func (r *round) fence(rec *ha.NodeRecord, mem *NodeMemory) {
 	}
 	if r.returned(rec, mem) {
 		r.fences[rec.Node] = nil
+		mem.Ladder = ladder.Memory{}
 		r.setNode(rec, ha.NodeOnline, "it is back with its lease and gossip, and nothing had switched it off")
 		return
 	}
@@ -121,6 +124,7 @@ func (r *round) wanted(rec *ha.NodeRecord) bool {
 
 // proven records proofs: the node is fenced, its exact lease is revoked so that nothing waits for it to run out.
 func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
+	r.rests[rec.Node] = true // a node that registers anew meanwhile is not the one that was judged
 	rec.Proofs = append(rec.Proofs, proofs...)
 	p := proofs[0]
 	r.setNode(rec, ha.NodeFenced, fmt.Sprintf("%s: %s", p.Kind(), p.Evidence()))
@@ -144,10 +148,14 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 		return
 	}
 	if rep.Incarnation == rec.Incarnation {
-		if r.now >= mem.Revoked.Add(r.Timing.RenewEvery) { // it must not live on a lease: its guests belong to others
+		if !(rep.Lease != rec.Lease && r.endedItself(rec)) && r.now >= mem.Revoked.Add(r.Timing.RenewEvery) { // it must not live on a lease: its guests belong to others
 			mem.Revoked = r.now
 			c := r.follows(rec.Node)
 			c.Revoke = append(c.Revoke, rep.Lease)
+		}
+		if rep.Lease != rec.Lease && r.endedItself(rec) {
+			r.letIn(rec, rep, mem, "it had ended its guests itself, says that nothing is left, and holds a new lease")
+			return
 		}
 		if rep.Lease == rec.Lease { // the dead one's lease, which is being revoked
 			r.wakeAt(r.now.Add(r.Timing.RenewEvery))
@@ -156,6 +164,28 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 		r.setNode(rec, ha.NodeFenced, "ALARM: it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
 		return
 	}
+	r.letIn(rec, rep, mem, "it registered again after a new boot")
+}
+
+// endedItself says whether the only proofs about the recorded incarnation are of its own doing: then it may live on. It
+// registers only when its guard has verified that nothing protected runs (ha/node, LeaseEnding).
+func (r *round) endedItself(rec *ha.NodeRecord) bool {
+	own := false
+	for _, p := range rec.Proofs {
+		if p.Incarnation() == rec.Incarnation {
+			if p.Kind() != ha.SelfFenceElapsed {
+				return false
+			}
+			own = true
+		}
+	}
+	return own
+}
+
+// letIn takes a node back. Proofs about an incarnation that lives again end in the same commit.
+func (r *round) letIn(rec *ha.NodeRecord, rep ha.NodeReport, mem *NodeMemory, why string) {
+	r.rests[rec.Node] = true
+	rec.Proofs = slices.DeleteFunc(rec.Proofs, func(p ha.Proof) bool { return p.Incarnation() == rep.Incarnation })
 	rec.Incarnation, rec.Lease, rec.SystemUUID = rep.Incarnation, rep.Lease, rep.SystemUUID
 	mem.Ladder = ladder.Memory{}
 	r.fences[rec.Node] = nil
@@ -163,5 +193,5 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 		r.draining(rec)
 		return
 	}
-	r.setNode(rec, ha.NodeOnline, "it registered again after a new boot")
+	r.setNode(rec, ha.NodeOnline, why)
 }

@@ -27,8 +27,9 @@ func (r *round) adoptGuests() {
 
 // adopt protects a guest where it stands.
 func (r *round) adopt(n ha.NodeName, rep ha.NodeReport, seen ha.GuestSeen) {
-	g := &ha.GuestRecord{Schema: ha.Schema, ID: seen.ID, Kind: seen.Kind, Node: n, Incarnation: rep.Incarnation, Generation: 1,
-		Requested: ha.RequestedStopped, Holders: []ha.Holder{{Node: n, Incarnation: rep.Incarnation, Generation: 1}}}
+	gen := r.nextGeneration(seen.ID)
+	g := &ha.GuestRecord{Schema: ha.Schema, ID: seen.ID, Kind: seen.Kind, Node: n, Incarnation: rep.Incarnation, Generation: gen,
+		Requested: ha.RequestedStopped, Holders: []ha.Holder{{Node: n, Incarnation: rep.Incarnation, Generation: gen}}}
 	describe(g, seen)
 	r.guests[seen.ID] = g
 	r.rest(seen.ID, ha.KeyReport(n), r.Store.Reports[n].Rev)
@@ -44,6 +45,15 @@ func (r *round) adopt(n ha.NodeName, rep ha.NodeReport, seen ha.GuestSeen) {
 	}
 }
 
+// nextGeneration lies above all that was ever reported about this VMID, so that no report of a former life counts in this one.
+func (r *round) nextGeneration(id ha.VMID) ha.Generation {
+	var last ha.Generation
+	for _, n := range sorted(r.Store.GuestReports) {
+		last = max(last, r.Store.GuestReports[n][id].Rec.Generation)
+	}
+	return last + 1
+}
+
 // describe copies what a config says into the record.
 func describe(g *ha.GuestRecord, seen ha.GuestSeen) {
 	g.Name, g.Memory, g.Storages, g.Pinned, g.Priority = seen.Name, seen.Memory, seen.Storages, seen.Pinned, seen.Priority
@@ -57,11 +67,14 @@ func (r *round) refresh(g *ha.GuestRecord, n ha.NodeName, rep ha.NodeReport, see
 	}
 	switch {
 	case seen.Refused != "":
-		r.setGuest(g, ha.GuestFrozen, seen.Refused)
+		g.Refused = seen.Refused
+	case !seen.Protected && len(g.Holders) > 1:
+		// somebody else may still hold it: the record stays until that is settled
 	case !seen.Protected:
 		r.setGuest(g, ha.GuestUnprotected, "an operator took its protection away")
 		delete(r.guests, g.ID)
 	default:
+		g.Refused = ""
 		describe(g, seen)
 	}
 }
@@ -99,6 +112,9 @@ func (r *round) follow(g *ha.GuestRecord) {
 	switch {
 	case node == nil:
 		return
+	case g.Refused != "": // R7, also when its node dies: Proxmox's own HA acts on it
+		r.setGuest(g, ha.GuestFrozen, g.Refused)
+		return
 	case node.State == ha.NodeFencing && node.Incarnation == g.Incarnation:
 		if g.State != ha.GuestError {
 			r.setGuest(g, ha.GuestFence, "its node "+string(g.Node)+" is being fenced")
@@ -108,8 +124,6 @@ func (r *round) follow(g *ha.GuestRecord) {
 		return
 	case !r.living(g.Node, g.Incarnation):
 		r.absent(g)
-		return
-	case r.refused(g):
 		return
 	case g.Move != nil:
 		r.followMove(g)
@@ -139,16 +153,9 @@ func (r *round) guestFreed(node *ha.NodeRecord, g *ha.GuestRecord) bool {
 // absent handles an assigned node that is neither working nor fenced: stopped in order, or about to return.
 func (r *round) absent(g *ha.GuestRecord) {
 	rep := r.Store.Reports[g.Node].Rec
-	if rep.Leaving && rep.Incarnation == g.Incarnation && g.State != ha.GuestStopped && g.State != ha.GuestError {
+	if rep.Leaving && rep.Incarnation == g.Incarnation && g.State != ha.GuestStopped && g.State != ha.GuestError && g.State != ha.GuestRecovery {
 		r.setGuest(g, ha.GuestFrozen, "basculed on "+string(g.Node)+" was stopped in order; the guest is left as it is until it starts again")
 	}
-}
-
-// refused keeps a guest frozen while Proxmox's own HA manages it.
-func (r *round) refused(g *ha.GuestRecord) bool {
-	rep, _ := r.registered(g.Node)
-	i := slices.IndexFunc(rep.Guests, func(s ha.GuestSeen) bool { return s.ID == g.ID })
-	return i >= 0 && rep.Guests[i].Refused != ""
 }
 
 // dropHolders removes further holders that released the guest or are proven dead, once the assigned node runs it.
@@ -170,6 +177,9 @@ func (r *round) dropHolders(g *ha.GuestRecord) {
 // followReport moves the state along with the agent's phase.
 func (r *round) followReport(g *ha.GuestRecord) {
 	rep, ok := r.report(g)
+	if g.State == ha.GuestRecovery && !(ok && rep.Phase.Gone()) { // its node lives and never said that it let go
+		r.setGuest(g, ha.GuestStarting, "its node "+string(g.Node)+" is back")
+	}
 	if !ok {
 		if g.State == ha.GuestFrozen || g.State == ha.GuestFence {
 			r.setGuest(g, ha.GuestStarting, "its node "+string(g.Node)+" is back")
@@ -199,6 +209,7 @@ func (r *round) followReport(g *ha.GuestRecord) {
 		if rep.ByOperator {
 			g.Requested = ha.RequestedStopped
 		}
+		g.ConfigFrom = nil
 		if g.Requested != ha.RequestedStarted {
 			r.setGuest(g, ha.GuestStopped, orReason(rep.Message, "stopped"))
 		}
@@ -211,6 +222,9 @@ func (r *round) followReport(g *ha.GuestRecord) {
 
 // relocate answers a failed start: another node, until MaxRelocate, then error.
 func (r *round) relocate(g *ha.GuestRecord, rep ha.GuestReport) {
+	if g.State == ha.GuestError {
+		r.runsElsewhere(g)
+	}
 	if g.State == ha.GuestError || g.State == ha.GuestRecovery {
 		return
 	}
@@ -239,7 +253,30 @@ func (r *round) elsewhere(g *ha.GuestRecord, rep ha.GuestReport) {
 	if rep.ConfigGone {
 		r.setGuest(g, ha.GuestUnprotected, "its config exists on no node any more: it was destroyed")
 		delete(r.guests, g.ID)
+		return
 	}
+	r.setGuest(g, ha.GuestError, orReason(rep.Message, "its config lies where no daemon answers")+"; start basculed there, or move the guest back")
+}
+
+// runsElsewhere gives a guest to the living node that reports it running with its config there: an operator put it right.
+func (r *round) runsElsewhere(g *ha.GuestRecord) bool {
+	for _, n := range sorted(r.nodes) {
+		rep, ok := r.registered(n)
+		if !ok || !r.living(n, rep.Incarnation) || n == g.Node && rep.Incarnation == g.Incarnation {
+			continue
+		}
+		if slices.ContainsFunc(rep.Guests, func(s ha.GuestSeen) bool { return s.ID == g.ID && s.Running }) {
+			if _, ok := ha.MayReassign(g, r.proofs(), r.released(g.ID)); !ok {
+				return false
+			}
+			r.rest(g.ID, ha.KeyReport(n), r.Store.Reports[n].Rev)
+			r.restOnHolders(g)
+			g.Relocations, g.Excluded = 0, nil
+			r.assign(g, n, rep.Incarnation, "it runs on "+string(n)+" already: somebody started it there")
+			return true
+		}
+	}
+	return false
 }
 
 func orReason(msg, otherwise string) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"bascule/ha"
+	"bascule/ha/ladder"
 )
 
 // judge is the whole treatment of one node in one round.
@@ -68,6 +69,7 @@ func (r *round) watch(rec *ha.NodeRecord, mem *NodeMemory) {
 	case mem.LeaseGone == 0 && mem.GossipGone == 0:
 		if reg {
 			r.alive(rec, rep)
+			mem.Ladder = ladder.Memory{} // what was read in a suspicion that is over proves nothing in the next
 		}
 	default:
 		r.suspect(rec, mem)

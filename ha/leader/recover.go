@@ -29,6 +29,9 @@ func (r *round) recoverGuests() {
 			r.blocked(g, h)
 			continue
 		}
+		if r.runsElsewhere(g) {
+			continue
+		}
 		p := r.Placer.Place(g, nodes)
 		if p.Node == "" {
 			r.setGuest(g, ha.GuestRecovery, "no place: "+rejections(p.Rejected))
@@ -63,7 +66,9 @@ func (r *round) assign(g *ha.GuestRecord, n ha.NodeName, inc ha.Incarnation, rea
 	keep := slices.DeleteFunc(slices.Clone(g.Holders), func(h ha.Holder) bool {
 		return h.Node == n && h.Incarnation == inc || released(h) || slices.ContainsFunc(proofs, func(p ha.Proof) bool { return p.Covers(h, g.Storages) })
 	})
-	if g.Node != n && !slices.Contains(g.ConfigFrom, g.Node) {
+	left := ha.Holder{Node: g.Node, Incarnation: g.Incarnation, Generation: g.Generation}
+	gone := released(left) || slices.ContainsFunc(proofs, func(p ha.Proof) bool { return p.Covers(left, g.Storages) })
+	if gone && g.Node != n && !slices.Contains(g.ConfigFrom, g.Node) {
 		g.ConfigFrom = append(g.ConfigFrom, g.Node)
 	}
 	g.Generation++

@@ -21,7 +21,11 @@ func (r *round) takeRequests(rec *ha.NodeRecord, mem *NodeMemory) {
 		case ha.RequestFence:
 			r.requestFence(rec, mem, q, id)
 		case ha.RequestConfirmOff:
-			if q.Incarnation != rec.Incarnation || (rec.State != ha.NodeFencing && rec.State != ha.NodeSuspect) {
+			lease, held := r.Store.Leases[rec.Node]
+			if held && lease.Rec.Incarnation == rec.Incarnation || !held && r.Gossip[rec.Node].Alive {
+				r.note(rec, "confirm-off refused", fmt.Sprintf("asked for by %s, but the node shows life (lease or gossip); look again, and if it is off ask again in %v", q.By, 2*r.Timing.LeaseTTL))
+				r.answer(rec.Node, id)
+			} else if q.Incarnation != rec.Incarnation || (rec.State != ha.NodeFencing && rec.State != ha.NodeSuspect) {
 				r.note(rec, "confirm-off refused", fmt.Sprintf("asked for by %s about boot %s, but the node is %s with boot %s", q.By, q.Incarnation, rec.State, rec.Incarnation))
 				r.answer(rec.Node, id)
 			}

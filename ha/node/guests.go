@@ -10,6 +10,8 @@ const (
 	arrivalPause   = 500 * time.Millisecond
 	transientPause = 300 * time.Millisecond
 	causePause     = 5 * time.Second
+	killPause      = time.Second
+	hardKillAfter  = 30              // rounds of killing after which a process that waits for a migration goes, too
 	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten
 )
 
@@ -41,6 +43,12 @@ func (m *machine) drive(id ha.VMID, g *Guest) {
 func (m *machine) arriving(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 	if g.Seen.ConfigHere && g.Seen.Running {
 		m.report(id, g, rec.Generation, ha.PhaseRunning, "")
+		return
+	}
+	if g.Written.Generation != rec.Generation || g.Written.Phase != ha.PhaseExpecting && g.Written.Phase != ha.PhaseRunning {
+		if m.mayAct() {
+			m.begin(id, g, rec, StepExpect)
+		}
 		return
 	}
 	if next := g.Seen.At.Add(arrivalPause); m.now < next {
@@ -107,7 +115,7 @@ func (m *machine) keepStopped(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 		m.begin(id, g, rec, StepVerify)
 		return
 	}
-	if g.Written.Generation != rec.Generation || g.Written.Phase == ha.PhaseRunning {
+	if g.Written.Generation != rec.Generation || g.Written.Phase != ha.PhaseStopped {
 		m.report(id, g, rec.Generation, ha.PhaseStopped, "")
 	}
 }
@@ -141,12 +149,11 @@ func (m *machine) moveAway(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 		g.Job = Job{Generation: rec.Generation, Seq: g.Job.Seq + 1, RunningAt: g.Job.RunningAt, MoveDone: g.Job.MoveDone}
 	}
 	switch {
-	case g.Job.Step == StepScan || g.Job.Step == StepKill:
+	case g.Job.Step != StepNone:
 		m.resume(id, g, rec)
 	case g.Job.MoveDone != rec.Generation && g.Seen.ConfigHere:
 		if m.mayAct() {
-			m.begin(id, g, rec, StepMigrate)
-			m.report(id, g, rec.Generation, ha.PhaseMigrating, "")
+			m.begin(id, g, rec, StepVerify)
 		}
 	case g.Seen.ConfigHere && g.Seen.Running:
 		m.report(id, g, rec.Generation, ha.PhaseRunning, orMove(g.Job.MoveError))
@@ -180,9 +187,11 @@ func (m *machine) foreign(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 	case !holder && !g.Seen.Running:
 		g.Written = ha.GuestReport{}
 	case g.Seen.ConfigHere && g.Seen.Running:
-		if holder {
-			m.report(id, g, rec.Generation, ha.PhaseRunning, "")
+		msg := ""
+		if !holder {
+			msg = "it runs here although it is assigned to " + string(rec.Node) + ": somebody started it"
 		}
+		m.report(id, g, rec.Generation, ha.PhaseRunning, msg)
 	case g.Seen.Running:
 		m.begin(id, g, rec, StepKill)
 	case holder:

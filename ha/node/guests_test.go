@@ -145,7 +145,10 @@ func TestPassingStopIsWaitedOut(t *testing.T) {
 	w.now = w.now.Add(time.Second)
 	w.here(101, true)
 	w.pass(causePause)
-	w.do(StepCause, Passing, "it runs")
+	none[Do](w)
+	if r := w.said(); r.Phase != "" {
+		t.Fatalf("report %+v: it had been reported running", r)
+	}
 }
 
 func TestMoveAndRelease(t *testing.T) {
@@ -157,6 +160,7 @@ func TestMoveAndRelease(t *testing.T) {
 	g.Generation, g.Move = 4, &ha.Move{From: "n1", Target: "n2", Inc: "b2", Live: true}
 	g.Holders = []ha.Holder{{Node: "n1", Incarnation: "b1", Generation: 4}, {Node: "n2", Incarnation: "b2", Generation: 4}}
 	w.assign(g)
+	w.do(StepVerify, Done, "")
 	w.do(StepMigrate, Done, "")
 	none[Do](w) // where it is now is looked at afresh
 	w.now = w.now.Add(time.Millisecond)
@@ -176,8 +180,9 @@ func TestFailedMoveIsReportedFromAFreshLook(t *testing.T) {
 	g.Generation, g.Move = 4, &ha.Move{From: "n1", Target: "n2", Inc: "b2", Live: true}
 	w.assign(g)
 	w.said()
+	w.do(StepVerify, Done, "")
 	w.do(StepMigrate, Failed, "no route to host")
-	if r := w.said(); r.Phase != "" {
+	if r := w.said(); r.Phase != ha.PhaseMigrating {
 		t.Fatalf("reported %+v from an old look", r)
 	}
 	w.here(101, true)
@@ -193,6 +198,11 @@ func TestTargetOfAMoveNeverReleasesWhileItIsTarget(t *testing.T) {
 		Move:    &ha.Move{From: "n2", Target: "n1", Inc: "b1", Live: true},
 		Holders: []ha.Holder{{Node: "n2", Incarnation: "b2", Generation: 4}, {Node: "n1", Incarnation: "b1", Generation: 4}}}
 	w.assign(g)
+	none[Report](w)
+	w.do(StepExpect, Done, "") // the guard knows it: only now may the move begin
+	if r := w.said(); r.Phase != ha.PhaseExpecting || r.Phase.Gone() {
+		t.Fatalf("report %+v", r)
+	}
 	w.look()
 	w.pass(3 * time.Second)
 	none[Do](w)
@@ -307,6 +317,7 @@ func TestArrivedGuestIsLookedAtAfresh(t *testing.T) {
 	g := ha.GuestRecord{ID: 101, Kind: ha.QEMU, Node: "n2", Incarnation: "b2", Generation: 4, Requested: ha.RequestedStarted, State: ha.GuestMigrating,
 		Move: &ha.Move{From: "n2", Target: "n1", Inc: "b1", Live: true}}
 	w.assign(g)
+	w.do(StepExpect, Done, "")
 	w.look() // it has not come yet
 	w.out = nil
 	w.now = w.now.Add(10 * time.Millisecond)

@@ -220,11 +220,11 @@ func (m *machine) resign() {
 // driveLease does what is due now.
 func (m *machine) driveLease() {
 	l := &m.s.Lease
-	if l.Phase == LeaseHeld && !l.Valid(m.now) { // ran out under us: the guard is at work
+	if (l.Phase == LeaseHeld || l.Phase == LeaseRenewing) && !l.Valid(m.now) { // ran out under us: the guard is at work
 		m.lose()
 	}
 	switch {
-	case l.Phase == LeaseEnding && l.GuardClean && !l.Leaving && m.now >= l.NextTry:
+	case l.Phase == LeaseEnding && m.clean() && !l.Leaving && m.now >= l.NextTry:
 		l.Phase = LeaseGranting
 		m.out = append(m.out, Grant{})
 	case l.Phase == LeaseHeld && m.now >= max(l.NextTry, min(l.Sent.Add(m.c.Timing.RenewEvery), l.Deadline)):
@@ -242,11 +242,14 @@ func (m *machine) driveLease() {
 	}
 }
 
+// clean says whether nothing of the former permit can be running here. A witness runs nothing.
+func (m *machine) clean() bool { return m.s.Lease.GuardClean || m.c.Witness }
+
 // nextLease is when driveLease has something to do at the latest; 0: only after an event.
 func (m *machine) nextLease() ha.Instant {
 	l := m.s.Lease
 	switch {
-	case l.Phase == LeaseEnding && l.GuardClean && !l.Leaving:
+	case l.Phase == LeaseEnding && m.clean() && !l.Leaving:
 		return l.NextTry
 	case l.Phase == LeaseHeld:
 		next := max(l.NextTry, min(l.Sent.Add(m.c.Timing.RenewEvery), l.Deadline))

@@ -133,7 +133,9 @@ func (m *machine) dropJobs() {
 	for _, id := range sorted(m.s.Guests) {
 		g := m.s.Guests[id]
 		g.Job = Job{Seq: g.Job.Seq + 1}
-		g.Written = ha.GuestReport{}
+		if !g.Written.Phase.Gone() { // what was said to be gone stays so in its generation
+			g.Written = ha.GuestReport{}
+		}
 		g.Seen.Running = false
 		g.Seen.At = m.now
 		m.s.Guests[id] = g

@@ -16,10 +16,14 @@ func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName)
 	g.Job.InFlight, g.Job.Generation = true, rec.Generation
 	g.Job.Seq++
 	kind := rec.Kind
-	m.out = append(m.out, Do{Guest: id, Kind: kind, Seq: g.Job.Seq, Step: step, Record: rec})
+	m.out = append(m.out, Do{Guest: id, Kind: kind, Seq: g.Job.Seq, Step: step, Record: rec, Hard: g.Job.Kills > hardKillAfter})
 	switch step {
+	case StepMigrate:
+		m.report(id, g, rec.Generation, ha.PhaseMigrating, "")
 	case StepVerify:
-		m.report(id, g, rec.Generation, ha.PhaseStarting, g.Job.Failure)
+		if rec.Move == nil {
+			m.report(id, g, rec.Generation, ha.PhaseStarting, g.Job.Failure)
+		}
 	case StepStop:
 		m.report(id, g, rec.Generation, ha.PhaseStopping, "")
 	}
@@ -39,10 +43,14 @@ func (m *machine) starting(except ha.VMID) int {
 // resume goes on with the step that a job is at.
 func (m *machine) resume(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 	switch g.Job.Step {
-	case StepScan, StepKill, StepCause, StepStop, StepOnboot, StepRestore: // need no permit: they start nothing
+	case StepCause:
+		if g.Seen.Running {
+			g.Job.Step = StepNone
+			return
+		}
+		m.begin(id, g, rec, StepCause)
+	case StepScan, StepKill, StepSettle, StepStop, StepOnboot, StepRestore: // need no permit: they start nothing
 		m.begin(id, g, rec, g.Job.Step)
-	case StepMigrate:
-		g.Job.Step = StepNone
 	default:
 		if m.mayAct() {
 			m.begin(id, g, rec, g.Job.Step)
@@ -68,8 +76,13 @@ func (m *machine) stepDone(e StepDone) {
 		return
 	}
 	switch {
+	case e.Outcome == Transient && e.Step == StepMigrate: // it may run: asking again would meet its own lock
+		g.Job.Step, g.Job.NotBefore = StepSettle, m.now.Add(transientPause)
+		g.Job.MoveError = e.Message
 	case e.Outcome == Transient:
-		g.Job.Failure = e.Message
+		if e.Step != StepSettle {
+			g.Job.Failure = e.Message
+		}
 		g.Job.NotBefore = m.now.Add(transientPause)
 	case e.Outcome == NotMine:
 		g.Job.Step, g.Job.NotBefore = StepNone, m.now.Add(transientPause)
@@ -97,8 +110,17 @@ func (m *machine) advance(g *Guest, rec ha.GuestRecord, e StepDone) {
 		}
 	case StepMigrate:
 		m.migrated(g, rec, e)
+	case StepSettle:
+		m.migrated(g, rec, StepDone{Outcome: Failed, Message: j.MoveError})
+	case StepExpect:
+		j.Step = StepNone
+		if e.Outcome == Done {
+			m.report(rec.ID, g, rec.Generation, ha.PhaseExpecting, "")
+		} else {
+			j.NotBefore = m.now.Add(transientPause)
+		}
 	case StepKill:
-		j.Step = StepScan
+		j.Step, j.Kills = StepScan, j.Kills+1
 		g.Seen.Running, g.Seen.At = false, m.now
 	case StepScan:
 		m.scanned(g, rec, e)
@@ -129,7 +151,9 @@ func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 	switch e.Step {
 	case StepVerify:
 		j.Step = StepUnlock
-		if !g.Seen.ConfigHere {
+		if rec.Move != nil {
+			j.Step = StepMigrate
+		} else if !g.Seen.ConfigHere {
 			j.Step = StepClaim
 		}
 	case StepClaim:
@@ -198,12 +222,15 @@ func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
 	j := &g.Job
 	if e.Outcome != Done {
 		j.Step = StepKill
+		if j.Kills > 0 { // what does not die at once is given time
+			j.NotBefore = m.now.Add(killPause)
+		}
 		if g.Seen.ConfigHere && g.Job.Failure == "" { // ours and not a failed start: leave it to the next look
 			j.Step, j.NotBefore = StepNone, m.now.Add(time.Second)
 		}
 		return
 	}
-	j.Step = StepNone
+	j.Step, j.Kills = StepNone, 0
 	failed := rec.Node == m.c.Self && rec.Move == nil && j.Failure != ""
 	phase, msg := ha.PhaseReleased, e.Message
 	if failed {

@@ -57,9 +57,11 @@ const (
 	StepConfirm  StepName = "confirm" // running in status/current
 	StepCause    StepName = "cause"   // why did it stop
 	StepStop     StepName = "stop"
+	StepExpect   StepName = "expect" // a move's target: tell the guard of the guest before it comes
 	StepMigrate  StepName = "migrate"
-	StepKill     StepName = "kill" // end processes that have no right to run here
-	StepScan     StepName = "scan" // no process, no worker left
+	StepSettle   StepName = "settle" // a move whose end is not known: no worker of the guest left here
+	StepKill     StepName = "kill"   // end processes that have no right to run here
+	StepScan     StepName = "scan"   // no process, no worker left
 	StepOnboot   StepName = "onboot"
 	StepRestore  StepName = "restore-onboot"
 )
@@ -77,6 +79,7 @@ type Job struct {
 	MoveError  string
 	Gone       bool       // its config exists on no node
 	Fresh      ha.Instant // act only on a look that began after this
+	Kills      int        // rounds of ending what is left
 	RunningAt  ha.Instant // since when it has been seen running without a break; 0: not
 }
 
@@ -144,6 +147,7 @@ type Do struct {
 	Seq    int64
 	Step   StepName
 	Record ha.GuestRecord
+	Hard   bool // of a kill: also a process that waits for a migration into it
 }
 
 // Look asks for a look at Proxmox now.
