@@ -3,6 +3,7 @@
 #   make build            bin/basculed, bin/hactl
 #   make lab              bin/halab, and for its nodes bin/lab/basculed and hactl
 #   make test             everything that a commit must pass
+#   make e2e              whole clusters lose nodes, daemons, networks (minutes)
 #   make demo             a cluster on this machine loses a node before your eyes
 #   make bench-failover   N failovers measured (N=20)
 #   make idle             what an idle cluster costs
@@ -22,7 +23,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab test format vet staticcheck units race race-lab demo bench-failover idle fuzz clean
+.PHONY: build lab test format vet staticcheck units race race-lab e2e demo bench-failover idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -35,8 +36,8 @@ lab:
 	cp bin/hactl bin/lab/hactl
 	$(BUILD) -tags lab -o bin/halab ./cmd/halab
 
-test: format vet staticcheck units race race-lab
-	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tag lab), units, go test -race ($(VERSION))"
+test: format vet staticcheck units race race-lab e2e
+	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tags lab and e2e), units, go test -race, e2e ($(VERSION))"
 
 format:
 	@bad=$$(find . -name '*.go' -not -path './.git/*' -not -path './bin/*' -print0 | xargs -0 gofmt -l); \
@@ -45,10 +46,12 @@ format:
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags lab ./...
+	$(GO) vet -tags e2e ./...
 
 staticcheck:
 	$(CHECK) ./...
 	$(CHECK) -tags lab ./...
+	$(CHECK) -tags e2e ./...
 
 # Skips with a message where systemd-analyze is missing. -count=1: the result depends on the machine's systemd.
 units:
@@ -60,6 +63,10 @@ race:
 
 race-lab:
 	@pkgs="$(LAB_PKGS)"; if [ -n "$$pkgs" ]; then set -x; $(GO) test -race -tags lab $$pkgs; fi
+
+# Needs a quiet machine: the tests have deadlines. A failed test keeps its lab's directory and says where.
+e2e: lab
+	$(GO) test -count=1 -tags e2e -timeout 20m ./tests/lab/e2e
 
 demo: lab
 	bin/halab demo --bin bin/lab

@@ -135,6 +135,8 @@ type GuardStatus struct {
 	Deadline  Instant
 	Clean     bool // nothing that it watches runs, or it watches nothing
 	Detail    string
+	Guests    []GuestRef // that it watches
+	Timing    Timing     // that it runs with
 }
 
 // GuestRef names a guest to the guard.

@@ -56,6 +56,9 @@ const (
 	PowerUnknown     Power = "unknown"
 )
 
+// Alarm begins the reason of what must never be; people hear of it although no state changes.
+const Alarm = "ALARM: "
+
 // Transition is one change of a node's or guest's state and the reason for it. Shells log, store and notify
 // transitions; they never derive behaviour from them.
 type Transition struct {

@@ -94,7 +94,8 @@ func (g guardPort) Status(ctx context.Context) (ha.GuardStatus, error) {
 		return ha.GuardStatus{}, err
 	}
 	clean := s.Phase == node.GuardIdle || s.Phase == node.GuardClean || s.Phase == node.GuardDisarmed || len(s.Guests) == 0
-	return ha.GuardStatus{Connected: true, Phase: string(s.Phase), Driver: s.Driver, Armed: s.Armed, Deadline: s.Deadline, Clean: clean, Detail: s.Detail}, nil
+	return ha.GuardStatus{Connected: true, Phase: string(s.Phase), Driver: s.Driver, Armed: s.Armed, Deadline: s.Deadline, Clean: clean, Detail: s.Detail,
+		Guests: s.Guests, Timing: s.Timing}, nil
 }
 
 type processPort struct{ *guard.ProcFS }

@@ -24,7 +24,7 @@ func newConfirmOff(h *hactl) *cobra.Command {
 			}
 			n, _ := findNode(s, args[0])
 			io.WriteString(h.errs, assertion(h.errs, n))
-			if err := h.confirm(cmd.Context(), yes, fmt.Sprintf("Type the node's name to assert that it is off: "), args[0]); err != nil {
+			if err := h.confirm(cmd.Context(), yes, "Type the node's name to assert that it is off: ", args[0]); err != nil {
 				return err
 			}
 			a, err := h.request(cmd.Context(), ha.RequestConfirmOff, args[0], force)

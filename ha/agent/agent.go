@@ -42,6 +42,8 @@ type Agent struct {
 	looks  chan struct{} // asks for an inventory now
 	leads  chan struct{} // wakes the leader's loop
 	sync   chan struct{} // asks to send the permit's guests to the guard
+	permit turn          // to make and send a permit: an older list of guests never overtakes a newer one
+	report turn          // to write the node report
 
 	mu        sync.Mutex
 	lease     node.Lease
@@ -49,6 +51,7 @@ type Agent struct {
 	viewAt    time.Time
 	viewOK    bool
 	guard     ha.GuardStatus
+	looked    bool // the first inventory was taken
 	corosync  ha.CorosyncView
 	inventory ha.Inventory
 	health    ha.StoreHealth
@@ -58,7 +61,6 @@ type Agent struct {
 	left      chan struct{} // closed when an orderly leave is committed (or given up)
 	subs      map[chan struct{}]struct{}
 
-	reportMu sync.Mutex // one writer of the node report at a time
 	reports  *reporter
 	readings *readings
 	runCtx   context.Context // of Run
@@ -67,7 +69,7 @@ type Agent struct {
 // New makes an agent; Run starts it.
 func New(c Config) *Agent {
 	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1),
-		sync: make(chan struct{}, 1), problems: map[string]string{}, left: make(chan struct{}), subs: map[chan struct{}]struct{}{}}
+		sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, left: make(chan struct{}), subs: map[chan struct{}]struct{}{}}
 	a.reports = newReporter(a)
 	a.readings = &readings{wake: a.WakeLeader}
 	return a
@@ -92,6 +94,20 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	return g.Wait()
 }
+
+// turn is held by one at a time, and waited for no longer than a context lasts.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
 
 // send hands an event to the machine.
 func (a *Agent) send(ctx context.Context, e node.Event) {

@@ -26,8 +26,12 @@ type storePort struct {
 	attempts int                        // commits tried
 }
 
-// Commit is the agent's port.
+// Commit is the agent's port. It takes a millisecond, as no commit is quicker.
 func (s *storePort) Commit(ctx context.Context, t ha.Txn) (int64, error) {
+	select {
+	case <-time.After(time.Millisecond):
+	case <-ctx.Done():
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.attempts++
@@ -266,8 +270,9 @@ func (g *fakeGuard) Status(context.Context) (ha.GuardStatus, error) {
 	if g.down {
 		return ha.GuardStatus{}, errGuardDown
 	}
+	tm, _ := ha.Profile("normal")
 	clean := g.phase == "idle" || g.phase == "clean" || g.phase == "disarmed" || len(g.guests) == 0
-	return ha.GuardStatus{Connected: true, Phase: g.phase, Driver: g.driver, Armed: g.armed, Deadline: g.deadline, Clean: clean}, nil
+	return ha.GuardStatus{Connected: true, Phase: g.phase, Driver: g.driver, Armed: g.armed, Deadline: g.deadline, Clean: clean, Guests: slices.Clone(g.guests), Timing: tm}, nil
 }
 
 // guarding changes a machine's guard.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -19,10 +20,7 @@ func (a *Agent) guardLoop(ctx context.Context) error {
 	tick := time.NewTicker(guardEvery)
 	defer tick.Stop()
 	for {
-		if err := a.syncGuard(ctx, nil); err != nil && ctx.Err() == nil {
-			a.Problem("guard", "the guard does not answer ("+err.Error()+"): nothing is started here; look at bascule-guard.service")
-		}
-		a.askGuard(ctx)
+		a.askGuard(ctx, a.syncGuard(ctx, nil))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -32,8 +30,9 @@ func (a *Agent) guardLoop(ctx context.Context) error {
 	}
 }
 
-// askGuard learns the guard's state and passes it on; a guard that is not armed is armed, unless we are leaving.
-func (a *Agent) askGuard(ctx context.Context) {
+// askGuard learns the guard's state and passes it on; a guard that is not armed is armed, unless we are leaving. refused is what
+// became of the last permit: a guard that answers but takes none is as much a problem as one that does not answer.
+func (a *Agent) askGuard(ctx context.Context, refused error) {
 	c, cancel := context.WithTimeout(ctx, guardEvery)
 	defer cancel()
 	st, err := a.cfg.Guard.Status(c)
@@ -50,10 +49,22 @@ func (a *Agent) askGuard(ctx context.Context) {
 		a.changed()
 	}
 	a.send(ctx, node.GuardSeen{Connected: st.Connected, Clean: st.Clean, Deadline: st.Deadline})
+	if ctx.Err() != nil {
+		return
+	}
+	if err = cmp.Or(err, refused); err != nil {
+		a.Problem("guard", "the guard takes no permit ("+err.Error()+"): nothing is started here; look at bascule-guard.service")
+	} else {
+		a.Problem("guard", "")
+	}
 	if !st.Connected {
 		return
 	}
-	a.Problem("guard", "")
+	if !sameWaits(st.Timing, a.cfg.Node.Timing) {
+		a.Problem("guard timing", "the guard runs with other waits than basculed: this node gives no proof by self-fencing; restart bascule-guard when no guest runs here, or set the timing back")
+	} else {
+		a.Problem("guard timing", "")
+	}
 	if st.Driver != "" && !st.Armed && permitted { // the permit goes first: an armed guard without one would end the guests
 		if err := a.cfg.Guard.Arm(c); err != nil {
 			a.Problem("watchdog", "the watchdog cannot be armed: "+err.Error()+"; this node gives no proof by self-fencing")
@@ -66,6 +77,10 @@ func (a *Agent) askGuard(ctx context.Context) {
 // syncGuard sends the guard the permit and the guests that it covers: all that this node holds, and extra ones that are about to
 // be started. A permit that ended is not sent.
 func (a *Agent) syncGuard(ctx context.Context, extra *ha.GuestRef) error {
+	if err := a.permit.take(ctx); err != nil {
+		return err
+	}
+	defer a.permit.give()
 	a.mu.Lock()
 	l, leaving := a.lease, a.leaving
 	refs := map[ha.VMID]ha.GuestRef{}
@@ -79,6 +94,11 @@ func (a *Agent) syncGuard(ctx context.Context, extra *ha.GuestRef) error {
 	for _, s := range a.inventory.Guests {
 		if s.Protected && s.Running {
 			refs[s.ID] = ha.GuestRef{ID: s.ID, Kind: s.Kind}
+		}
+	}
+	if !a.viewOK || !a.looked { // not known yet what runs here: what the guard watches stays watched
+		for _, g := range a.guard.Guests {
+			refs[g.ID] = g
 		}
 	}
 	a.mu.Unlock()

@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	leadEvery   = time.Second // a round at least so often
-	viewLagMost = 2 * time.Second
+	leadEvery = time.Second // a round at least so often
+
+	// commitPause follows a round whose commit failed: a store that refuses at once must not be asked in a circle.
+	commitPause = 20 * time.Millisecond
 )
 
 // leaderLoop decides while this node leads. Each round sees everything that this leader committed before it.
@@ -82,22 +84,33 @@ func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, te
 	for _, r := range d.Reads {
 		go a.device(ctx, r)
 	}
+	failed := false
 	for _, c := range d.Commits {
-		if rev := a.commit(ctx, c, deadline); rev > committed {
-			committed = rev
-		}
+		rev, ok := a.commit(ctx, c, deadline)
+		committed, failed = max(committed, rev), failed || !ok
+	}
+	if failed {
+		a.decideAgain(ctx)
 	}
 	return d.State, committed, d.Wake
 }
 
-// commit makes one decision true, then does what follows from it. A device command whose intent was not stored is not sent; the
-// ladder hears so and asks again.
-func (a *Agent) commit(ctx context.Context, c leader.Commit, deadline ha.Instant) int64 {
+// decideAgain makes the next round follow after a pause, with what has changed meanwhile.
+func (a *Agent) decideAgain(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(commitPause):
+	}
+	a.WakeLeader()
+}
+
+// commit makes one decision true, then does what follows from it; ok says whether it is. A device command whose intent was not
+// stored is not sent; the ladder hears so and asks again.
+func (a *Agent) commit(ctx context.Context, c leader.Commit, deadline ha.Instant) (rev int64, ok bool) {
 	// A proposal that meets an election of etcd is lost without a word: try for a moment only, then decide again.
 	left := min(deadline.Sub(a.cfg.Now()), a.cfg.Node.Timing.RenewTimeout)
 	cc, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	var rev int64
 	var err error
 	if len(c.Txn.Puts)+len(c.Txn.Dels) > 0 {
 		rev, err = a.cfg.Store.Commit(cc, c.Txn)
@@ -110,8 +123,7 @@ func (a *Agent) commit(ctx context.Context, c leader.Commit, deadline ha.Instant
 			a.readings.add(ha.DeviceReading{Device: cmd.Device, Node: cmd.Node, Incarnation: cmd.Incarnation, Action: cmd.Action,
 				Asked: a.cfg.Now(), Answered: a.cfg.Now(), Power: ha.PowerUnknown, Problem: "not sent: its intent could not be stored: " + err.Error()})
 		}
-		a.WakeLeader()
-		return 0
+		return 0, false
 	}
 	for _, cmd := range c.Commands {
 		go a.device(ctx, cmd)
@@ -122,7 +134,7 @@ func (a *Agent) commit(ctx context.Context, c leader.Commit, deadline ha.Instant
 	for _, t := range c.Transitions {
 		a.tell(t, c.Txn.Term)
 	}
-	return rev
+	return rev, true
 }
 
 func (a *Agent) revoke(ctx context.Context, id ha.LeaseID) {

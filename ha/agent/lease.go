@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -16,7 +17,12 @@ import (
 type leaseFile struct {
 	Lease       ha.LeaseID     `json:"lease"`
 	Incarnation ha.Incarnation `json:"incarnation"`
+	TTL         time.Duration  `json:"ttl"` // that it was granted with: another profile's permits must not count on it
 }
+
+// guardPermitted is the guard's phase in which a permit is unbroken; in every other it ends guests, has ended them, or was told
+// that this node leaves.
+const guardPermitted = "permitted"
 
 // adoptable returns the lease of the process before this one, with the permit deadline that the guard still holds: a crashed
 // and restarted daemon goes on with both and touches no guest.
@@ -26,15 +32,18 @@ func (a *Agent) adoptable(ctx context.Context) (ha.LeaseID, ha.Instant) {
 	}
 	var f leaseFile
 	b, err := os.ReadFile(a.cfg.LeaseFile)
-	if err != nil || json.Unmarshal(b, &f) != nil || f.Incarnation != a.cfg.Node.Incarnation || f.Lease == 0 {
+	if err != nil || json.Unmarshal(b, &f) != nil || f.Incarnation != a.cfg.Node.Incarnation || f.Lease == 0 || f.TTL != a.cfg.Node.Timing.LeaseTTL {
 		return 0, 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
 	defer cancel()
 	st, err := a.cfg.Guard.Status(ctx)
-	if err != nil || a.cfg.Now() >= st.Deadline {
+	if err != nil || st.Phase != guardPermitted || a.cfg.Now() >= st.Deadline {
 		return 0, 0
 	}
+	a.mu.Lock()
+	a.guard = st // with the guests that it watches: none of them is forgotten before we have looked ourselves
+	a.mu.Unlock()
 	a.log.WithField("reason", "lease and permit are unbroken").Info("going on with the lease of the process before")
 	return f.Lease, st.Deadline
 }
@@ -44,7 +53,7 @@ func (a *Agent) keepLease(id ha.LeaseID) {
 	if a.cfg.Node.Witness {
 		return
 	}
-	b := ha.Encode(leaseFile{Lease: id, Incarnation: a.cfg.Node.Incarnation})
+	b := ha.Encode(leaseFile{Lease: id, Incarnation: a.cfg.Node.Incarnation, TTL: a.cfg.Node.Timing.LeaseTTL})
 	if err := renameio.WriteFile(a.cfg.LeaseFile, b, 0o600); err != nil {
 		a.log.WithField("reason", err.Error()).Warn("cannot keep the lease's id; a restart of basculed will have to stop the guests here")
 	}
@@ -64,19 +73,25 @@ func (a *Agent) grant(ctx context.Context) {
 func (a *Agent) register(ctx context.Context, id ha.LeaseID) {
 	self := a.cfg.Node.Self
 	rep := a.reports.build(id)
-	t := ha.Txn{Puts: []ha.Put{
+	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+	defer cancel()
+	guards, err := a.reports.guards(c, ha.KeyLease(self), ha.KeyReport(self))
+	if err != nil {
+		a.send(ctx, node.Registered{ID: id})
+		return
+	}
+	t := ha.Txn{Guards: guards, Puts: []ha.Put{
 		{Key: ha.KeyLease(self), Value: ha.Encode(ha.LeaseRecord{Node: self, Incarnation: a.cfg.Node.Incarnation, Lease: id}), Lease: id},
 		{Key: ha.KeyReport(self), Value: ha.Encode(rep)},
 	}}
-	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
-	defer cancel()
-	_, err := a.cfg.Store.Commit(c, t)
+	rev, err := a.cfg.Store.Commit(c, t)
+	a.reports.settled(t, rev, err)
 	if err == nil {
 		a.reports.written(rep)
 	} else {
 		a.log.WithField("reason", err.Error()).Warn("cannot register this node in the store; trying again")
 	}
-	a.send(ctx, node.Registered{ID: id, OK: err == nil})
+	a.send(ctx, node.Registered{ID: id, OK: err == nil, Rev: rev})
 }
 
 func (a *Agent) renew(ctx context.Context, id ha.LeaseID) {

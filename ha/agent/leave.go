@@ -2,11 +2,15 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"bascule/ha/node"
 )
+
+// leavePause is between two tries to say that this node leaves.
+const leavePause = 100 * time.Millisecond
 
 // Leave stops in order: it says so in gossip, commits that this node is leaving and disarmed, only then disarms the guard, and gives
 // leadership and lease back. Guests run on, unprotected. When the commit fails nothing is disarmed (R3): the guard ends the
@@ -22,15 +26,8 @@ func (a *Agent) Leave(ctx context.Context) error {
 	if lease.ID == 0 || !lease.Valid(a.cfg.Now()) {
 		return nil // no permit: the guard has done its work
 	}
-	for {
-		if a.reports.flush(ctx) {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the store did not take the message that %s leaves: its guard stays armed and ends the protected guests with the permit; start basculed again: %w", a.cfg.Node.Self, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
+	if err := a.sayLeaving(ctx); err != nil {
+		return fmt.Errorf("the store did not take the message that %s leaves: its guard stays armed and ends the protected guests with the permit; start basculed again: %w", a.cfg.Node.Self, err)
 	}
 	if a.cfg.Guard != nil {
 		if err := a.cfg.Guard.Disarm(ctx); err != nil {
@@ -40,10 +37,33 @@ func (a *Agent) Leave(ctx context.Context) error {
 	if lease.Term != 0 {
 		a.resign(ctx, lease.Term)
 	}
+	a.keepLease(0) // the next process must not adopt a lease that is given back
 	if err := a.cfg.Store.Revoke(ctx, lease.ID); err != nil {
 		a.log.WithField("reason", err.Error()).Warn("the lease could not be given back; it runs out by itself")
 	}
 	return nil
+}
+
+// errPermitEnded: with the permit the right to write the report is gone, too.
+var errPermitEnded = errors.New("this node's permit ended first")
+
+// sayLeaving writes the report that says leaving and disarmed. Only nil means that the store has it: a flush that has nothing
+// to do because the lease ended meanwhile has written nothing.
+func (a *Agent) sayLeaving(ctx context.Context) error {
+	for {
+		a.reports.flush(ctx)
+		if a.reports.saidLeaving() {
+			return nil
+		}
+		if !a.Lease().Valid(a.cfg.Now()) {
+			return errPermitEnded
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(leavePause):
+		}
+	}
 }
 
 // Leaving says whether an orderly stop has begun.

@@ -51,7 +51,7 @@ func (a *Agent) look(ctx context.Context, strays map[ha.VMID]int) {
 	a.Problem("inventory", strings.Join(inv.Problems, "; "))
 	a.mu.Lock()
 	changed := !sameInventory(a.inventory, inv)
-	a.inventory = inv
+	a.inventory, a.looked = inv, true
 	a.mu.Unlock()
 	if changed {
 		a.reports.wake()

@@ -20,10 +20,47 @@ type reporter struct {
 	mu     sync.Mutex
 	guests map[ha.VMID]ha.GuestReport // waiting to be written
 	last   []byte                     // node report as last written
+	left   bool                       // it says that the node leaves
+	revs   map[string]int64           // last known revisions of this node's own keys
 }
 
 func newReporter(a *Agent) *reporter {
-	return &reporter{a: a, viewC: make(chan struct{}, 1), wakeC: make(chan struct{}, 1), guests: map[ha.VMID]ha.GuestReport{}}
+	return &reporter{a: a, viewC: make(chan struct{}, 1), wakeC: make(chan struct{}, 1), guests: map[ha.VMID]ha.GuestReport{}, revs: map[string]int64{}}
+}
+
+// guards demand that nothing else was written to this node's own keys since it wrote them last: a write whose answer was lost may
+// still land later, and must not undo a newer one (a report "armed" after "leaving"). Unknown revisions are read first.
+func (r *reporter) guards(ctx context.Context, keys ...string) ([]ha.Guard, error) {
+	var out []ha.Guard
+	for _, k := range keys {
+		r.mu.Lock()
+		rev, known := r.revs[k]
+		r.mu.Unlock()
+		if !known {
+			kv, _, err := r.a.cfg.Store.Get(ctx, k)
+			if err != nil {
+				return nil, err
+			}
+			if kv != nil {
+				rev = kv.ModRev
+			}
+		}
+		out = append(out, ha.Guard{Key: k, Rev: rev})
+	}
+	return out, nil
+}
+
+// settled notes what became of a transaction on this node's own keys. After anything but success they are read again.
+func (r *reporter) settled(t ha.Txn, rev int64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range t.Puts {
+		if err == nil && p.Lease == 0 { // a key bound to a lease can end by itself
+			r.revs[p.Key] = rev
+		} else {
+			delete(r.revs, p.Key)
+		}
+	}
 }
 
 func (r *reporter) wake() { poke(r.wakeC) }
@@ -40,14 +77,21 @@ func (r *reporter) guest(g ha.GuestReport) {
 func (r *reporter) forget() {
 	r.mu.Lock()
 	clear(r.guests)
-	r.last = nil
+	r.last, r.left = nil, false
 	r.mu.Unlock()
 }
 
 func (r *reporter) written(rep ha.NodeReport) {
 	r.mu.Lock()
-	r.last = ha.Encode(rep)
+	r.last, r.left = ha.Encode(rep), rep.Leaving
 	r.mu.Unlock()
+}
+
+// saidLeaving says whether the store holds a report of this node that says leaving, and so not armed.
+func (r *reporter) saidLeaving() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.left
 }
 
 // build is the node report as things stand.
@@ -59,11 +103,32 @@ func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 		SystemUUID: a.cfg.SystemUUID, Timing: a.cfg.Node.Timing, Leaving: a.leaving, Witness: a.cfg.Node.Witness,
 		WatchdogDriver: a.guard.Driver, Memory: a.inventory.Memory, Quorate: a.corosync.Quorate,
 		CorosyncOnline: a.corosync.Online, Storages: a.inventory.Storages, Guests: a.inventory.Guests}
-	rep.Armed = a.guard.Connected && a.guard.Armed && !a.leaving && a.cfg.TrustDriver(a.guard.Driver)
+	rep.Armed = a.guard.Connected && a.guard.Armed && !a.leaving && a.cfg.TrustDriver(a.guard.Driver) && sameWaits(a.guard.Timing, a.cfg.Node.Timing)
 	for _, k := range slices.Sorted(maps.Keys(a.problems)) {
 		rep.Problems = append(rep.Problems, a.problems[k])
 	}
 	return rep
+}
+
+// sameWaits says whether the guard runs with the waits that this node publishes: W is derived from them (R6).
+func sameWaits(guard, own ha.Timing) bool {
+	return guard.SelfFence() == own.SelfFence() && guard.LeaseTTL == own.LeaseTTL && guard.PermitGrace == own.PermitGrace
+}
+
+// commit writes this node's own keys, each guarded by its last known revision.
+func (r *reporter) commit(ctx context.Context, t *ha.Txn) error {
+	var keys []string
+	for _, p := range t.Puts {
+		keys = append(keys, p.Key)
+	}
+	guards, err := r.guards(ctx, keys...)
+	if err != nil {
+		return err
+	}
+	t.Guards = append(t.Guards, guards...)
+	rev, err := r.a.cfg.Store.Commit(ctx, *t)
+	r.settled(*t, rev, err)
+	return err
 }
 
 // loop writes what is waiting while the lease is held.
@@ -91,8 +156,10 @@ func (r *reporter) flush(ctx context.Context) bool {
 	if lease.ID == 0 || !lease.Valid(r.a.cfg.Now()) {
 		return true
 	}
-	r.a.reportMu.Lock()
-	defer r.a.reportMu.Unlock()
+	if r.a.report.take(ctx) != nil {
+		return false
+	}
+	defer r.a.report.give()
 	rep := r.build(lease.ID)
 	r.mu.Lock()
 	batch := maps.Clone(r.guests)
@@ -110,7 +177,7 @@ func (r *reporter) flush(ctx context.Context) bool {
 	}
 	c, cancel := context.WithTimeout(ctx, r.a.cfg.Node.Timing.RenewTimeout)
 	defer cancel()
-	if _, err := r.a.cfg.Store.Commit(c, t); err != nil {
+	if err := r.commit(c, &t); err != nil {
 		r.a.log.WithField("reason", err.Error()).Warn("cannot write this node's report; trying again")
 		return false
 	}

@@ -23,7 +23,7 @@ func (a *Agent) viewLoop(ctx context.Context) error {
 		if ok {
 			snap := a.decoded(rev, kvs, last)
 			last = rev
-			a.send(ctx, node.LeaderSeen{Term: snap.Term, Mine: a.mine(snap), Rev: rev})
+			a.send(ctx, node.LeaderSeen{Term: snap.Term, Mine: a.mine(snap), Rev: rev, Own: snap.Leases[a.cfg.Node.Self].Rec.Lease})
 		}
 		select {
 		case <-ctx.Done():

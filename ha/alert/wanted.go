@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"strings"
 
 	"bascule/ha"
 )
@@ -29,6 +30,8 @@ const (
 // ends. Plain starts, stops, moves, drains and mere suspicions are not.
 func Wanted(t ha.Transition) bool {
 	switch {
+	case strings.HasPrefix(t.Reason, ha.Alarm):
+		return true
 	case t.From == t.To:
 		return false
 	case t.Guest != 0:
@@ -66,6 +69,8 @@ func wantedGuest(from, to ha.GuestState) bool {
 // SeverityOf grades a transition.
 func SeverityOf(t ha.Transition) Severity {
 	switch {
+	case strings.HasPrefix(t.Reason, ha.Alarm):
+		return Critical
 	case t.Guest != 0:
 		switch ha.GuestState(t.To) {
 		case ha.GuestError, ha.GuestRecovery:

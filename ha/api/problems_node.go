@@ -82,11 +82,15 @@ func (f *finder) guestsOn(n ha.NodeName) string {
 // fenced tells that a node is proven dead, and if it shows signs of life all the same.
 func (f *finder) fenced(n Node) {
 	subject := nodeSubject(n.Name)
-	if lease, ok := f.v.Snapshot.Leases[n.Name]; ok && lease.Rec.Incarnation == n.Incarnation {
+	if lease, ok := f.v.Snapshot.Leases[n.Name]; ok && lease.Rec.Incarnation == n.Incarnation && lease.Rec.Lease != f.v.Snapshot.Nodes[n.Name].Rec.Lease || strings.HasPrefix(n.Reason, ha.Alarm) {
 		f.add(Critical, subject, fmt.Sprintf("%s IS FENCED AND REPORTS ITSELF ALIVE: a proof about it was wrong", n.Name),
 			joined("it holds a lease in the very incarnation that was proven off: "+f.evidence(n), "its guests may be running twice"),
 			fmt.Sprintf("switch %s off by hand now (pull the cord), then check the disks of the guests that were recovered; find out which device lied before it is trusted again", n.Name))
 		return
+	}
+	why := n.Reason
+	if ev := f.evidence(n); !strings.Contains(why, ev) {
+		why = joined(why, ev)
 	}
 	do := fmt.Sprintf("find out why it died, then switch %s on: it joins by itself", n.Name)
 	if heard := n.Gossip == "alive" || n.Corosync == "online"; heard && f.v.Wall.Sub(n.Since) > returnGrace {
@@ -95,7 +99,7 @@ func (f *finder) fenced(n Node) {
 			fmt.Sprintf("it has probably booted: systemctl status basculed on %s", n.Name))
 		return
 	}
-	f.add(Warning, subject, fmt.Sprintf("%s was fenced%s ago", n.Name, f.sinceOnly(n.Since)), joined(n.Reason, f.evidence(n)), do)
+	f.add(Warning, subject, fmt.Sprintf("%s was fenced%s ago", n.Name, f.sinceOnly(n.Since)), why, do)
 }
 
 func (f *finder) sinceOnly(t time.Time) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"bascule/ha"
 )
@@ -86,8 +87,10 @@ func (r *round) setNode(n *ha.NodeRecord, to ha.NodeState, reason string) {
 	if n.State == to && n.Reason == reason {
 		return
 	}
-	if n.State != to {
-		n.Since = r.Wall.UTC()
+	if n.State != to || strings.HasPrefix(reason, ha.Alarm) {
+		if n.State != to {
+			n.Since = r.Wall.UTC()
+		}
 		r.trans[ha.KeyNode(n.Node)] = append(r.trans[ha.KeyNode(n.Node)],
 			ha.Transition{Subject: "node " + string(n.Node), Node: n.Node, From: string(n.State), To: string(to), Reason: reason})
 	}

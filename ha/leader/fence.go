@@ -161,7 +161,7 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 			r.wakeAt(r.now.Add(r.Timing.RenewEvery))
 			return
 		}
-		r.setNode(rec, ha.NodeFenced, "ALARM: it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
+		r.setNode(rec, ha.NodeFenced, ha.Alarm+"it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
 		return
 	}
 	r.letIn(rec, rep, mem, "it registered again after a new boot")

@@ -125,11 +125,27 @@ func (r *round) follow(g *ha.GuestRecord) {
 	case !r.living(g.Node, g.Incarnation):
 		r.absent(g)
 		return
-	case g.Move != nil:
+	}
+	if g.State == ha.GuestFrozen || g.State == ha.GuestFence { // its agent waits for that
+		r.thaw(g)
+	}
+	if g.Move != nil {
 		r.followMove(g)
 		return
 	}
 	r.followReport(g)
+}
+
+// thaw takes a guest up again whose node is back in order.
+func (r *round) thaw(g *ha.GuestRecord) {
+	to := ha.GuestStarting
+	if g.Move != nil {
+		to = ha.GuestRelocating
+		if g.Move.Live {
+			to = ha.GuestMigrating
+		}
+	}
+	r.setGuest(g, to, "its node "+string(g.Node)+" is back")
 }
 
 // guestFreed sends a guest whose assigned incarnation is proven dead into recovery.
@@ -177,13 +193,10 @@ func (r *round) dropHolders(g *ha.GuestRecord) {
 // followReport moves the state along with the agent's phase.
 func (r *round) followReport(g *ha.GuestRecord) {
 	rep, ok := r.report(g)
-	if g.State == ha.GuestRecovery && !(ok && rep.Phase.Gone()) { // its node lives and never said that it let go
-		r.setGuest(g, ha.GuestStarting, "its node "+string(g.Node)+" is back")
+	if g.State == ha.GuestRecovery && !(ok && rep.Phase.Gone()) { // it never said that it let go, and lives
+		r.thaw(g)
 	}
 	if !ok {
-		if g.State == ha.GuestFrozen || g.State == ha.GuestFence {
-			r.setGuest(g, ha.GuestStarting, "its node "+string(g.Node)+" is back")
-		}
 		return
 	}
 	r.rest(g.ID, ha.KeyGuestReport(g.Node, g.ID), r.Store.GuestReports[g.Node][g.ID].Rev)

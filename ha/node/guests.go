@@ -11,7 +11,7 @@ const (
 	transientPause = 300 * time.Millisecond
 	causePause     = 5 * time.Second
 	killPause      = time.Second
-	hardKillAfter  = 30              // rounds of killing after which a process that waits for a migration goes, too
+	hardKillAfter  = 5               // rounds of killing after which a process that waits for a migration goes, too
 	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten
 )
 

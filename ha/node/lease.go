@@ -20,6 +20,7 @@ type Lease struct {
 	OldTerm    ha.Term    // the view says that we lead under a term that this process never won
 	GuardClean bool
 	Leaving    bool
+	Registered int64 // revision at which the lease key was written; 0: by the process before this one
 }
 
 // LeasePhase is how far the lease is.
@@ -47,8 +48,9 @@ type Granted struct {
 
 // Registered answers Register: the lease key and the report are written.
 type Registered struct {
-	ID ha.LeaseID
-	OK bool
+	ID  ha.LeaseID
+	OK  bool
+	Rev int64 // of the write
 }
 
 // Renewed answers Renew. Gone: the store says that the lease does not exist any more.
@@ -63,7 +65,8 @@ type Renewed struct {
 type LeaderSeen struct {
 	Term ha.Term
 	Mine bool
-	Rev  int64 // revision of the view: one older than our own term says nothing about it
+	Rev  int64      // revision of the view: one older than our own term says nothing about it
+	Own  ha.LeaseID // that this node's lease key carries in the view; 0: there is no such key
 }
 
 // Campaigned answers Campaign: the term won, 0 when not.
@@ -135,13 +138,17 @@ func (m *machine) stepLease(e Event) {
 			l.Phase, l.NextTry = LeaseEnding, m.now.Add(retryPause)
 			return
 		}
-		l.Phase = LeaseHeld
+		l.Phase, l.Registered = LeaseHeld, e.Rev
 		m.permit(m.c.Timing.PermitDeadline(l.Sent))
 	case Renewed:
 		m.renewed(e)
 	case GuardSeen:
 		l.GuardClean = e.Connected && e.Clean
 	case LeaderSeen:
+		if held := l.Phase == LeaseHeld || l.Phase == LeaseRenewing; held && e.Rev >= l.Registered && e.Own != l.ID && !l.Leaving {
+			m.lose() // the others see no lease of ours, or another one: renewing this one proves nothing to them
+			return
+		}
 		if l.Term != 0 && e.Rev < int64(l.Term) {
 			return
 		}
@@ -198,7 +205,7 @@ func (m *machine) renewed(e Renewed) {
 // lose ends the permit and the leadership. The guard ends what runs at the deadline that it knows.
 func (m *machine) lose() {
 	l := &m.s.Lease
-	l.ID, l.Phase, l.Deadline, l.Term, l.GuardClean = 0, LeaseEnding, min(l.Deadline, m.now), 0, false
+	l.ID, l.Phase, l.Deadline, l.Term, l.GuardClean, l.Registered = 0, LeaseEnding, min(l.Deadline, m.now), 0, false, 0
 	m.dropJobs()
 }
 

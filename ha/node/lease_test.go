@@ -61,7 +61,7 @@ func TestLostRenewalsEndThePermitOnItsDeadline(t *testing.T) {
 
 func TestRevokedLeaseEndsLeadershipAtOnce(t *testing.T) {
 	w := ready(t)
-	w.ev(LeaderSeen{})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID})
 	want[Campaign](w)
 	w.ev(Campaigned{Term: 40})
 	if !w.s.Lease.Leads(w.now) {
@@ -93,7 +93,7 @@ func TestStartingDaemonIsQuiet(t *testing.T) {
 	w.ev(GuardSeen{Connected: true, Clean: true})
 	w.ev(Granted{Sent: w.now, ID: 7, OK: true})
 	w.ev(Registered{ID: 7, OK: true})
-	w.ev(LeaderSeen{})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID})
 	w.assign(mine(101, 3))
 	w.here(101, false)
 	for w.now < w.s.Lease.Quiet.Add(-10*time.Millisecond) {
@@ -115,7 +115,7 @@ func TestRestartedDaemonGoesOnWithItsLease(t *testing.T) {
 		t.Fatalf("renews %d", r.ID)
 	}
 	none[Grant](w)
-	w.ev(LeaderSeen{Term: 33, Mine: true, Rev: 50}) // a term of the process before: given back
+	w.ev(LeaderSeen{Own: w.s.Lease.ID, Term: 33, Mine: true, Rev: 50}) // a term of the process before: given back
 	if r := want[Resign](w); r.Term != 33 {
 		t.Fatalf("resigned %d", r.Term)
 	}
@@ -127,14 +127,14 @@ func TestRestartedDaemonGoesOnWithItsLease(t *testing.T) {
 
 func TestViewOlderThanOwnTermDoesNotUnseatTheLeader(t *testing.T) {
 	w := ready(t)
-	w.ev(LeaderSeen{Rev: 30})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID, Rev: 30})
 	want[Campaign](w)
 	w.ev(Campaigned{Term: 40})
-	w.ev(LeaderSeen{Term: 0, Rev: 39})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID, Term: 0, Rev: 39})
 	if w.s.Lease.Term != 40 {
 		t.Fatal("a view from before the election took the term away")
 	}
-	w.ev(LeaderSeen{Term: 55, Rev: 60})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID, Term: 55, Rev: 60})
 	if w.s.Lease.Term != 0 {
 		t.Fatal("leads under a term that is over")
 	}
@@ -146,19 +146,19 @@ func TestWitnessNeverCampaigns(t *testing.T) {
 	w.ev(GuardSeen{Connected: true, Clean: true})
 	w.ev(Granted{Sent: w.now, ID: 7, OK: true})
 	w.ev(Registered{ID: 7, OK: true})
-	w.ev(LeaderSeen{})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID})
 	w.pass(20 * time.Second)
 	none[Campaign](w)
 }
 
 func TestLeaveResignsAndStartsNothing(t *testing.T) {
 	w := ready(t)
-	w.ev(LeaderSeen{})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID})
 	want[Campaign](w)
 	w.ev(Campaigned{Term: 40})
 	w.ev(Leave{})
 	want[Resign](w)
-	w.ev(LeaderSeen{Rev: 99})
+	w.ev(LeaderSeen{Own: w.s.Lease.ID, Rev: 99})
 	w.assign(mine(101, 3))
 	w.here(101, false)
 	w.pass(3 * time.Second)

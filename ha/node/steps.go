@@ -16,7 +16,7 @@ func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName)
 	g.Job.InFlight, g.Job.Generation = true, rec.Generation
 	g.Job.Seq++
 	kind := rec.Kind
-	m.out = append(m.out, Do{Guest: id, Kind: kind, Seq: g.Job.Seq, Step: step, Record: rec, Hard: g.Job.Kills > hardKillAfter})
+	m.out = append(m.out, Do{Guest: id, Kind: kind, Seq: g.Job.Seq, Step: step, Record: rec, Hard: g.Job.Kills > hardKillAfter || rec.State == ha.GuestRecovery})
 	switch step {
 	case StepMigrate:
 		m.report(id, g, rec.Generation, ha.PhaseMigrating, "")

@@ -117,7 +117,7 @@ func (d *Driver) ownIDs(ctx context.Context, kind ha.GuestKind) ([]ha.VMID, erro
 // lookWhichRun fills Running for protected guests. One that left meanwhile is dropped.
 func (d *Driver) lookWhichRun(ctx context.Context, guests []ha.GuestSeen) ([]ha.GuestSeen, error) {
 	gone := make([]bool, len(guests))
-	group, ctx := errgroup.WithContext(ctx)
+	group, all := errgroup.WithContext(ctx)
 	group.SetLimit(askAtOnce)
 	for i := range guests {
 		g := &guests[i]
@@ -125,7 +125,7 @@ func (d *Driver) lookWhichRun(ctx context.Context, guests []ha.GuestSeen) ([]ha.
 			continue
 		}
 		group.Go(func() error {
-			running, err := d.Running(ctx, g.ID, g.Kind)
+			running, err := d.Running(all, g.ID, g.Kind)
 			if errors.Is(err, ErrConfigGone) {
 				gone[i] = true
 				return nil
@@ -143,5 +143,31 @@ func (d *Driver) lookWhichRun(ctx context.Context, guests []ha.GuestSeen) ([]ha.
 			left = append(left, g)
 		}
 	}
-	return left, nil
+	return d.countOthers(ctx, left), nil
+}
+
+// countOthers fills Running for guests that are not protected: they only count as taking memory, so the node's own lists, which can
+// lag by seconds, are good enough. One that no list tells of counts as running: a node is rather taken for full than overfilled.
+func (d *Driver) countOthers(ctx context.Context, guests []ha.GuestSeen) []ha.GuestSeen {
+	stopped := map[ha.GuestKind]map[int64]bool{}
+	for i := range guests {
+		g := &guests[i]
+		if g.Protected {
+			continue
+		}
+		if stopped[g.Kind] == nil {
+			stopped[g.Kind] = map[int64]bool{}
+			var rows []struct {
+				VMID   number `json:"vmid"`
+				Status string `json:"status"`
+			}
+			if err := d.get(ctx, d.nodePath("/%s", g.Kind), &rows); err == nil {
+				for _, r := range rows {
+					stopped[g.Kind][r.VMID.Value] = r.Status == "stopped"
+				}
+			}
+		}
+		g.Running = !stopped[g.Kind][int64(g.ID)]
+	}
+	return guests
 }

@@ -25,6 +25,7 @@ func inventoryPVE(t *testing.T) *fakePVE {
 	return newFakePVE(t).
 		on("GET /nodes/n1/status", ok(nodeStatus)).
 		on("GET /nodes/n1/storage", ok(storageList)).
+		on("GET /nodes/n1/qemu", ok(`[{"vmid":"103","status":"stopped"},{"vmid":104,"status":"running"}]`)).
 		on("GET /nodes/n1/qemu/100/status/current", ok(`{"status":"running","vmid":100,"clipboard":null}`)).
 		on("GET /nodes/n1/lxc/200/status/current", ok(`{"status":"stopped","vmid":200,"pressurecpufull":null}`))
 }
@@ -66,9 +67,10 @@ func TestInventory(t *testing.T) {
 			{ID: 102, Kind: ha.QEMU, Name: "pooled", Protected: true, Memory: 512 << 20, Storages: []string{"local"},
 				Pinned: "scsi0 is on local, which is not shared"},
 			{ID: 103, Kind: ha.QEMU, Name: "tmpl", Memory: 512 << 20, Refused: "a template cannot run"},
-			{ID: 104, Kind: ha.QEMU, Name: "theirs", Memory: 512 << 20,
+			{ID: 104, Kind: ha.QEMU, Name: "theirs", Running: true, Memory: 512 << 20,
 				Refused: "Proxmox's own HA manages it (state disabled); " + advice},
-			{ID: 105, Kind: ha.QEMU, Name: "free", Memory: 512 << 20},
+			// in no list: rather taken for running than overfilled
+			{ID: 105, Kind: ha.QEMU, Name: "free", Running: true, Memory: 512 << 20},
 			{ID: 200, Kind: ha.LXC, Name: "ct200", Protected: true, Memory: 64 << 20, Storages: []string{"shared"}},
 		},
 		Problems: []string{"pool \"nosuch\", whose guests are to be protected, does not exist: " +

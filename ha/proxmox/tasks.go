@@ -63,7 +63,7 @@ func (d *Driver) follow(ctx context.Context, w worker, progress func(string)) er
 		case err != nil && final(err):
 			return d.stillRunning(w.kind, w.id, w.action, w.upid, err)
 		case err == nil && status.Status == "stopped" && exit != "" && exit != "unexpected status":
-			lines = d.report(ctx, w, progress, lines)
+			d.report(ctx, w, progress, lines)
 			return d.verdict(ctx, w, exit)
 		case err == nil && status.Status == "stopped":
 			// Killed, or its last line is not on disk yet: believe it when it says so again.

@@ -55,6 +55,7 @@ type DaemonEvent struct {
 	From    string    `json:"from"`
 	To      string    `json:"to"`
 	Reason  string    `json:"reason"`
+	Term    int64     `json:"term"`
 	By      string    `json:"by"`
 }
 

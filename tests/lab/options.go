@@ -17,6 +17,7 @@ type Options struct {
 	Corosync    string        `json:"corosync"`    // default or tuned: how long /etc/pve blocks when a node dies
 	Timing      string        `json:"timing"`      // Bascule's profile: fast, normal, patient; default normal
 	Fencing     string        `json:"fencing"`     // redfish or none
+	Watchdog    string        `json:"watchdog"`    // the guards' driver: lab (the simulated device) or none; default lab
 	Bin         string        `json:"bin"`         // directory of basculed and hactl; default bin
 	BootTime    time.Duration `json:"boot_time"`   // from power-on to the first process; default 3 s
 	OffTime     time.Duration `json:"off_time"`    // a BMC's own time for ForceOff; default 800 ms
@@ -88,6 +89,7 @@ func (o *Options) setDefaults() {
 	text(&o.Corosync, "default")
 	text(&o.Timing, "normal")
 	text(&o.Fencing, "redfish")
+	text(&o.Watchdog, "lab")
 	text(&o.Bin, "bin")
 	number(&o.Nodes, 3)
 	number(&o.Guests, 6)
@@ -124,6 +126,7 @@ func (o Options) check() error {
 		one("corosync", o.Corosync, "default", "tuned"),
 		one("timing", o.Timing, "fast", "normal", "patient"),
 		one("fencing", o.Fencing, "redfish", "none"),
+		one("watchdog", o.Watchdog, "lab", "none"),
 	} {
 		if err != nil {
 			return err

@@ -44,8 +44,10 @@ api:
 guard:
   socket: {{printf "%q" (.Path "root/run/bascule/guard.sock")}}
   watchdog:
-    driver: lab
+    driver: {{.Watchdog}}
+{{- if ne .Watchdog "none"}}
     device: {{printf "%q" (.Path "watchdog.sock")}}
+{{- end}}
     timeout: 10s
 proxmox:
   url: https://{{.Self.Bind}}:8006
@@ -83,16 +85,17 @@ type member struct{ Name, Bind, Public, BMC string }
 
 // configData is what the template is filled from.
 type configData struct {
-	layout  Layout
-	Cluster string
-	Node    string
-	Self    member
-	Members []member
-	Timing  string
-	Fencing bool
-	TokenID string
-	BMCUser string
-	Tag     string
+	layout   Layout
+	Cluster  string
+	Node     string
+	Self     member
+	Members  []member
+	Timing   string
+	Fencing  bool
+	Watchdog string
+	TokenID  string
+	BMCUser  string
+	Tag      string
 }
 
 // Path is a path in the node's directory.
@@ -102,7 +105,7 @@ func (d configData) Path(rel string) string { return d.layout.Node(d.Node, rel) 
 func (o Options) config(i int) ([]byte, error) {
 	l := o.layout()
 	d := configData{
-		layout: l, Cluster: clusterName, Node: NodeName(i), Timing: o.Timing, Fencing: o.Fencing == "redfish",
+		layout: l, Cluster: clusterName, Node: NodeName(i), Timing: o.Timing, Fencing: o.Fencing == "redfish", Watchdog: o.Watchdog,
 		TokenID: tokenRole + NodeName(i), BMCUser: bmcUser, Tag: protectTag,
 	}
 	for k := 1; k <= o.Nodes; k++ {

@@ -78,7 +78,7 @@ type labConfig struct {
 
 func TestPreparedNode(t *testing.T) {
 	dir := t.TempDir() + "/a lab: #1" // a path that needs quoting
-	o := Options{Dir: dir, Octet: 77, Nodes: 3, Guests: 4, Timing: "fast", Fencing: "redfish"}
+	o := Options{Dir: dir, Octet: 77, Nodes: 3, Guests: 4, Timing: "fast", Fencing: "redfish", Watchdog: "lab"}
 	must(t, os.MkdirAll(dir, 0o755))
 	s, err := prepare(o)
 	must(t, err)
@@ -120,6 +120,11 @@ func TestPreparedNode(t *testing.T) {
 	text, err := o.config(1)
 	if err != nil || strings.Contains(string(text), "fencing") {
 		t.Errorf("without fencing: %v\n%s", err, text)
+	}
+	o.Watchdog = "none"
+	text, err = o.config(1)
+	if err != nil || !strings.Contains(string(text), "driver: none\n") || strings.Contains(string(text), "watchdog.sock") {
+		t.Errorf("without a watchdog: %v\n%s", err, text)
 	}
 }
 

@@ -181,16 +181,3 @@ func (l *Lab) explain(err error) error {
 	}
 	return errors.New(text)
 }
-
-// tail is the last lines of a file with its name above.
-func tail(path string, lines int) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Sprintf("--- %s: %v", path, err)
-	}
-	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
-	if len(all) > lines {
-		all = all[len(all)-lines:]
-	}
-	return fmt.Sprintf("--- the end of %s:\n%s", path, strings.Join(all, "\n"))
-}

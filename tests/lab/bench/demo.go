@@ -20,7 +20,7 @@ const demoLimit = 90 * time.Second
 // the victim ran again within demoLimit and every guest runs exactly once at the end.
 func Demo(ctx context.Context, l *lab.Lab, out io.Writer) error {
 	fmt.Fprintln(out, "waiting until every guest runs under Bascule's protection …")
-	if err := awaitHealthy(ctx, l); err != nil {
+	if err := AwaitHealthy(ctx, l); err != nil {
 		return err
 	}
 	victim, guests, err := fullest(ctx, l)
@@ -38,7 +38,7 @@ func Demo(ctx context.Context, l *lab.Lab, out io.Writer) error {
 	if err := l.PowerOn(ctx, victim); err != nil {
 		return err
 	}
-	if err := awaitHealthy(ctx, l); err != nil {
+	if err := AwaitHealthy(ctx, l); err != nil {
 		return err
 	}
 	if err := drainAndBack(ctx, l, out); err != nil {
@@ -51,7 +51,7 @@ func Demo(ctx context.Context, l *lab.Lab, out io.Writer) error {
 func fullest(ctx context.Context, l *lab.Lab) (string, []int, error) {
 	node, most := "", []int(nil)
 	for _, name := range l.Names() {
-		guests, err := runningOn(ctx, l, name)
+		guests, err := StartedOn(ctx, l, name)
 		if err != nil {
 			return "", nil, err
 		}
@@ -71,7 +71,7 @@ func timeline(ctx context.Context, l *lab.Lab, victim string, guests []int, out 
 	for _, id := range guests {
 		follow[id] = l.Follow(id)
 	}
-	before, err := anyEvents(ctx, l, victim)
+	before, err := AnyEvents(ctx, l, victim)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func timeline(ctx context.Context, l *lab.Lab, victim string, guests []int, out 
 			return err
 		}
 		// The survivors are busy electing a leader and may not answer for a moment.
-		if events, err := anyEvents(ctx, l, victim); err == nil {
+		if events, err := AnyEvents(ctx, l, victim); err == nil {
 			sayEvents(events, seen, victim, guests, say)
 		}
 	}
@@ -142,7 +142,8 @@ func eventKey(e lab.DaemonEvent) string {
 	return fmt.Sprint(e.At.UnixNano(), e.Subject, e.From, e.To, e.Reason)
 }
 
-func anyEvents(ctx context.Context, l *lab.Lab, not string) ([]lab.DaemonEvent, error) {
+// AnyEvents asks the nodes in turn for Bascule's stored events, all but one, until one answers.
+func AnyEvents(ctx context.Context, l *lab.Lab, not string) ([]lab.DaemonEvent, error) {
 	var last error
 	for _, name := range l.Names() {
 		if name == not {
@@ -200,7 +201,7 @@ func drainAndBack(ctx context.Context, l *lab.Lab, out io.Writer) error {
 	if err := show(ctx, l, out, via, "undrain", node); err != nil {
 		return err
 	}
-	return awaitHealthy(ctx, l)
+	return AwaitHealthy(ctx, l)
 }
 
 // verdict checks that every guest runs exactly once, and ever did.

@@ -63,7 +63,7 @@ var errNoVictim = errors.New("no node is such a victim now")
 // returns an error if the lab does not become healthy before or after the cut.
 func Failover(ctx context.Context, l *lab.Lab, kind Kind, phase time.Duration) (Round, error) {
 	r := Round{Kind: kind}
-	if err := awaitHealthy(ctx, l); err != nil {
+	if err := AwaitHealthy(ctx, l); err != nil {
 		return r, err
 	}
 	var err error
@@ -71,7 +71,7 @@ func Failover(ctx context.Context, l *lab.Lab, kind Kind, phase time.Duration) (
 		return r, err
 	}
 	time.Sleep(phase) // cuts must fall anywhere in the periods of leases and probes
-	guests, err := runningOn(ctx, l, r.Victim)
+	guests, err := StartedOn(ctx, l, r.Victim)
 	if err != nil {
 		return r, err
 	}
@@ -81,7 +81,7 @@ func Failover(ctx context.Context, l *lab.Lab, kind Kind, phase time.Duration) (
 	if err := l.PowerOn(ctx, r.Victim); err != nil {
 		return r, err
 	}
-	if err := awaitHealthy(ctx, l); err != nil && len(r.Lost) == 0 {
+	if err := AwaitHealthy(ctx, l); err != nil && len(r.Lost) == 0 {
 		return r, fmt.Errorf("after the power cut of %s: %w", r.Victim, err)
 	}
 	return r, nil
@@ -123,15 +123,16 @@ func (r *Round) cutAndMeasure(ctx context.Context, l *lab.Lab, guests []int) err
 	return nil
 }
 
-func awaitHealthy(ctx context.Context, l *lab.Lab) error {
+// AwaitHealthy waits until the lab is healthy, for healLimit at most.
+func AwaitHealthy(ctx context.Context, l *lab.Lab) error {
 	ctx, cancel := context.WithTimeout(ctx, healLimit)
 	defer cancel()
 	return lab.Await(ctx, "the lab is healthy", l.Healthy)
 }
 
-// runningOn lists the protected guests that the leader says run on a node.
-func runningOn(ctx context.Context, l *lab.Lab, node string) ([]int, error) {
-	s, err := anyStatus(ctx, l, "")
+// StartedOn lists the protected guests that the leader says run on a node.
+func StartedOn(ctx context.Context, l *lab.Lab, node string) ([]int, error) {
+	s, err := AnyStatus(ctx, l, "")
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +145,8 @@ func runningOn(ctx context.Context, l *lab.Lab, node string) ([]int, error) {
 	return out, nil
 }
 
-// anyStatus asks the nodes in turn, all but one, until one answers.
-func anyStatus(ctx context.Context, l *lab.Lab, not string) (lab.DaemonStatus, error) {
+// AnyStatus asks the nodes in turn, all but one, until one answers.
+func AnyStatus(ctx context.Context, l *lab.Lab, not string) (lab.DaemonStatus, error) {
 	var last error
 	for _, name := range l.Names() {
 		if name == not {

@@ -37,7 +37,7 @@ func choose(kind Kind, nodes []string, leader, raft string, guests map[string]in
 func prepareVictim(ctx context.Context, l *lab.Lab, kind Kind) (victim string, alsoRaft bool, err error) {
 	deadline := time.Now().Add(apartLimit)
 	for tries := 0; tries < 5; {
-		s, err := anyStatus(ctx, l, "")
+		s, err := AnyStatus(ctx, l, "")
 		if err != nil {
 			return "", false, err
 		}
@@ -80,7 +80,7 @@ func feed(ctx context.Context, l *lab.Lab, victim string, guests map[string]int)
 	limited, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
 	drained := lab.Await(limited, donor+" is drained", func(ctx context.Context) error {
-		left, err := runningOn(ctx, l, donor)
+		left, err := StartedOn(ctx, l, donor)
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("guests %v still run on %s", left, donor)
 		}
@@ -92,5 +92,5 @@ func feed(ctx context.Context, l *lab.Lab, victim string, guests map[string]int)
 	if drained != nil {
 		return drained
 	}
-	return awaitHealthy(ctx, l)
+	return AwaitHealthy(ctx, l)
 }

@@ -37,11 +37,6 @@ type caller struct {
 // root says whether the caller is root@pam itself and not a token of it.
 func (w *caller) root() bool { return w.ticket && w.id == "root@pam" }
 
-func (w *caller) user() string {
-	user, _, _ := strings.Cut(w.id, "!")
-	return user
-}
-
 // has says whether the caller has one of the privileges ("A|B"). Roles of the lab lie on "/" and propagate.
 func (w *caller) has(privs string) bool {
 	if w.all {

@@ -58,6 +58,7 @@ func (s *controlServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(a) // fails only when the worker has gone
 }
 
+//lint:ignore ST1005 ssh's own words, as task logs have them
 var errNoRoute = errors.New("No route to host")
 
 // remote runs one request on its target; if the connection breaks meanwhile, the answer is lost.

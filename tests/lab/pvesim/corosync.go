@@ -212,6 +212,3 @@ func (m *corosync) next() time.Time {
 	}
 	return first
 }
-
-// votes is what corosync.conf configures: nodes and quorum device.
-func (m *corosync) votes() int { return len(m.order) + m.cfg.QDevice }

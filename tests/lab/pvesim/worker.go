@@ -192,6 +192,7 @@ func (w *worker) config(node string) (*guestConfig, error) {
 	p := configPath(node, w.spec.Kind, w.spec.VMID)
 	data, err := w.fs.read(p)
 	if errors.Is(err, errno(eNOENT)) {
+		//lint:ignore ST1005 PVE's own words
 		return nil, fmt.Errorf("Configuration file '%s' does not exist", p)
 	}
 	if err != nil {

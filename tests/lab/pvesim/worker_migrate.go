@@ -55,6 +55,7 @@ func (m *migration) connect() error {
 	if err := m.remote("connect"); err != nil {
 		m.stamp("# /usr/bin/ssh -e none -o 'BatchMode=yes' -o 'HostKeyAlias=%s' root@%s /bin/true", m.target, m.address())
 		m.stamp("ssh: connect to host %s port 22: %v", m.address(), err)
+		//lint:ignore ST1005 PVE's own words
 		return errors.New("Can't connect to destination address using public key")
 	}
 	return nil

@@ -1,0 +1,163 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bascule/tests/lab"
+	"bascule/tests/lab/bench"
+	"bascule/tests/lab/pvesim"
+)
+
+const (
+	testLimit = 8 * time.Minute // of one test, its lab's start and end included
+	logLines  = 25              // of each log, in a failed test's report
+)
+
+// TestMain lets this test program be the world and the simulated Proxmox's workers and guests.
+func TestMain(m *testing.M) {
+	pvesim.RunChild()
+	if len(os.Args) > 3 && os.Args[1] == "world" {
+		if err := lab.Run(os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// bed is one test's lab. Its methods end the test when something does not come true.
+type bed struct {
+	*lab.Lab
+	t   *testing.T
+	ctx context.Context
+}
+
+// up starts a healthy lab and sees to its end. A failed test shows the ends of the logs and keeps the directory.
+func up(t *testing.T, o lab.Options) *bed {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	t.Cleanup(cancel)
+	// Not t.TempDir: unix sockets allow only short names, and a failed test's directory must stay.
+	dir, err := os.MkdirTemp("", "e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Dir, o.Bin = dir, bin()
+	l, err := lab.Up(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bed{Lab: l, t: t, ctx: ctx}
+	t.Cleanup(b.end)
+	b.healthy(testLimit / 4)
+	return b
+}
+
+// bin is the directory of the nodes' software: $BASCULE_LAB_BIN, or where `make lab` puts it.
+func bin() string {
+	if dir := os.Getenv("BASCULE_LAB_BIN"); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "..", "..", "bin", "lab")
+}
+
+// end ends the lab. No test may end with a guest that ever ran twice.
+func (b *bed) end() {
+	doubles, err := b.DoubleRuns()
+	for _, d := range doubles {
+		b.t.Errorf("DOUBLE RUN: %s", d)
+	}
+	if err != nil {
+		b.t.Error(err)
+	}
+	if b.t.Failed() {
+		b.t.Logf("the lab's events:\n%s\nBascule's events:\n%s\n%s\nthe lab's directory is kept: %s", b.hardware(), b.story(), b.Logs(logLines), b.Dir)
+	}
+	if err := b.Down(context.WithoutCancel(b.ctx), b.t.Failed()); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// hardware is the lab's own event log as text.
+func (b *bed) hardware() string {
+	var out []string
+	events, _, err := b.Events(0)
+	for _, e := range events {
+		out = append(out, e.String())
+	}
+	return strings.Join(append(out, errorText(err)...), "\n")
+}
+
+// story is Bascule's stored events as text.
+func (b *bed) story() string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), 20*time.Second)
+	defer cancel()
+	events, err := bench.AnyEvents(ctx, b.Lab, "")
+	var out []string
+	for _, e := range events {
+		out = append(out, fmt.Sprintf("%s term %d by %s: %s: %s -> %s (%s)", e.At.Local().Format("15:04:05.000"), e.Term, e.By, e.Subject, e.From, e.To, e.Reason))
+	}
+	return strings.Join(append(out, errorText(err)...), "\n")
+}
+
+func errorText(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return []string{err.Error()}
+}
+
+// must ends the test on an error.
+func (b *bed) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// within waits for a condition, at most so long, and returns how long it took.
+func (b *bed) within(limit time.Duration, what string, condition func(context.Context) error) time.Duration {
+	b.t.Helper()
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(b.ctx, limit)
+	defer cancel()
+	if err := lab.Await(ctx, what, condition); err != nil {
+		b.t.Fatalf("not within %s: %v", limit, err)
+	}
+	return time.Since(begin).Round(10 * time.Millisecond)
+}
+
+// throughout looks at a condition for so long; it must hold all the time.
+func (b *bed) throughout(span time.Duration, what string, condition func(context.Context) error) {
+	b.t.Helper()
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(b.ctx, span)
+	defer cancel()
+	err := lab.Await(ctx, "it is broken", func(ctx context.Context) error {
+		if err := condition(ctx); err != nil && ctx.Err() == nil {
+			b.t.Fatalf("%s was broken after %s: %v", what, time.Since(begin).Round(time.Millisecond), err)
+		}
+		return errHolds
+	})
+	if b.ctx.Err() != nil {
+		b.t.Fatal(err)
+	}
+}
+
+var errHolds = errors.New("it holds")
+
+// healthy waits until every node is online and every guest runs where Bascule says; it returns how long it took.
+func (b *bed) healthy(limit time.Duration) time.Duration {
+	b.t.Helper()
+	return b.within(limit, "the lab is healthy", b.Healthy)
+}
