@@ -176,3 +176,28 @@ func TestMoveIsNotBegunOnAnOldView(t *testing.T) {
 		}
 	})
 }
+
+// A node leaves in order while a move of its guest waits to begin; when it is back, the move goes on or is given up.
+func TestMoveThatWaitedOverAnOrderlyStopGoesOn(t *testing.T) {
+	inColdWorld(t, 3, func(w *world) {
+		w.guest(101, ha.QEMU, "n3", true)
+		w.guest(110, ha.QEMU, "n1", true) // so that n2 is the target
+		w.startAll()
+		w.settle()
+		w.guarding("n2", func(g *fakeGuard) { g.down = true }) // the target cannot expect it
+		w.pass(2 * time.Second)
+		w.ask("n1", ha.RequestDrain, "n3")
+		w.until(5*time.Second, "the move is wanted", func(s ha.Snapshot) bool { return s.Guests[101].Rec.Move != nil })
+		w.pass(time.Second)
+		if err := w.leave("n3"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(5 * time.Second)
+		w.guarding("n2", func(g *fakeGuard) { g.down = false })
+		w.start("n3")
+		w.until(60*time.Second, "the move has ended", func(s ha.Snapshot) bool {
+			g := s.Guests[101].Rec
+			return g.Move == nil && g.State == ha.GuestStarted && w.runsAlone(101, g.Node)
+		})
+	})
+}

@@ -73,7 +73,7 @@ func TestProblems(t *testing.T) {
 			apitest.Edit(v.Snapshot.Nodes, "node2", func(n *ha.NodeRecord) { n.State, n.Since = ha.NodeFenced, apitest.Now.Add(-10*time.Minute) })
 		}, api.Warning, "node node2", "heard again and has not registered", "gossip: alive", "systemctl status basculed"},
 		{"fenced and ALIVE", editNode(func(n *ha.NodeRecord) {
-			n.State = ha.NodeFenced
+			n.State, n.Lease = ha.NodeFenced, n.Lease+1 // the proven one ended; it holds another
 			n.Proofs = []ha.Proof{apitest.Proof(ha.OperatorConfirmed, 2, "bob on node1", apitest.Now)}
 		}), api.Critical, "node node2", "IS FENCED AND REPORTS ITSELF ALIVE", "OperatorConfirmed: bob on node1; its guests may be running twice", "pull the cord"},
 		{"quarantined", editNode(func(n *ha.NodeRecord) { n.State, n.Reason = ha.NodeQuarantined, "5 returns in an hour" }),
