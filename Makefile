@@ -59,14 +59,14 @@ units:
 	$(GO) test -count=1 ./systemd
 
 race:
-	$(GO) test -race ./...
+	$(GO) test -race -p 1 ./...
 
 race-lab:
 	@pkgs="$(LAB_PKGS)"; if [ -n "$$pkgs" ]; then set -x; $(GO) test -race -tags lab $$pkgs; fi
 
 # Needs a quiet machine: the tests have deadlines. A failed test keeps its lab's directory and says where.
 e2e: lab
-	$(GO) test -count=1 -tags e2e -timeout 20m ./tests/lab/e2e
+	$(GO) test -count=1 -tags e2e -parallel 3 -timeout 20m ./tests/lab/e2e
 
 demo: lab
 	bin/halab demo --bin bin/lab

@@ -39,7 +39,7 @@ func TestReviewOffReadingsOfAnOldSuspicionProveNothingLater(t *testing.T) {
 	w.rev++
 	lease.ModRev = w.rev
 	w.kv[ha.KeyLease("n2")] = lease
-	w.run(36000) // an hour in good health, its device reads "on"
+	w.run(1200) // two minutes in good health, its device reads "on"
 	w.wantNode("n2", ha.NodeOnline)
 	w.gossip["n2"] = ha.GossipView{Known: true} // gossip only: the lease stands, the device reads "on"
 	w.run(3)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestStoppedLeaderDoesNothingOld(t *testing.T) {
+	t.Parallel()
 	b := up(t, lab.Options{})
 	old, oldTerm := b.leader()
 	own := b.guestsOn(old)
@@ -129,6 +130,7 @@ func (b *bed) termsGrow(since time.Time, old, now int64) {
 }
 
 func TestStoreAwayAndBack(t *testing.T) {
+	t.Parallel()
 	b := up(t, lab.Options{})
 	third := b.plain()
 	begin := time.Now()
