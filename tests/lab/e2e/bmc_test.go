@@ -20,7 +20,6 @@ import (
 // A BMC that says "done" and does nothing, and a node that lives on without network and without a watchdog: only a
 // person can free its guests.
 func TestLyingBMCWithoutWatchdog(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{Watchdog: "none"})
 	victim := b.plain()
 	guests := b.guestsOn(victim)
@@ -73,7 +72,6 @@ func (b *bed) mustSayLie(asked, victim string) {
 
 // The same with a watchdog: the node ends its guests itself, and time proves it.
 func TestLyingBMCWithWatchdog(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{})
 	victim := b.plain()
 	guests := b.guestsOn(victim)
@@ -160,7 +158,6 @@ func (b *bed) other(not ...string) string {
 }
 
 func TestIsolatedNodeStopsItsGuests(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{})
 	victim := b.plain()
 	guests := b.guestsOn(victim)
@@ -183,7 +180,6 @@ func TestIsolatedNodeStopsItsGuests(t *testing.T) {
 }
 
 func TestDrainSurvivesTheLeader(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{Nodes: 5, Guests: 15})
 	leader, _ := b.leader()
 	drained := b.plain()

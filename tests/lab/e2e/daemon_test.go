@@ -23,7 +23,6 @@ var moments = []struct{ name, after, before string }{
 }
 
 func TestTargetDaemonDiesInRecovery(t *testing.T) {
-	t.Parallel()
 	for _, m := range moments {
 		t.Run(m.name, func(t *testing.T) {
 			b := up(t, lab.Options{})
@@ -101,7 +100,6 @@ func steps(said string, guest int) string {
 }
 
 func TestDaemonCrashTouchesNothing(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{})
 	leader, term := b.leader()
 	for _, c := range []struct{ what, node string }{{"a plain node", b.plain()}, {"the leader", leader}} {

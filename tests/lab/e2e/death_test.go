@@ -30,7 +30,6 @@ func (b *bed) cut(nodes ...string) time.Time {
 }
 
 func TestTwoOfFiveDie(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{Nodes: 5, Guests: 10})
 	first, _ := b.leader()
 	if len(b.guestsOn(first)) == 0 {
@@ -51,7 +50,6 @@ func TestTwoOfFiveDie(t *testing.T) {
 }
 
 func TestTwoOfThreeDie(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{})
 	leader, _ := b.leader()
 	survivor := b.plain()

@@ -17,7 +17,6 @@ import (
 // A node whose guard ended its guests in time is proven by that and lives on. When its daemon comes back, the proof still
 // stands: its guests that found no place yet belong to whoever gets them, never to it.
 func TestFencedNodeRunsNothing(t *testing.T) {
-	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		together bool

@@ -13,7 +13,6 @@ import (
 )
 
 func TestStoppedLeaderDoesNothingOld(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{})
 	old, oldTerm := b.leader()
 	own := b.guestsOn(old)
@@ -130,7 +129,6 @@ func (b *bed) termsGrow(since time.Time, old, now int64) {
 }
 
 func TestStoreAwayAndBack(t *testing.T) {
-	t.Parallel()
 	b := up(t, lab.Options{})
 	third := b.plain()
 	begin := time.Now()
