@@ -147,7 +147,7 @@ type GuestRecord struct {
 	Incarnation Incarnation `json:"incarnation"`
 	Generation  Generation  `json:"generation"`
 	Holders     []Holder    `json:"holders"`
-	ConfigFrom  []NodeName  `json:"config_from,omitempty"` // take-over: proven dead nodes whose directory may hold the config
+	ConfigFrom  []NodeName  `json:"config_from,omitempty"` // take-over: nodes proven dead, or that released the guest, whose directory may hold the config
 	Move        *Move       `json:"move,omitempty"`
 	Memory      int64       `json:"memory"`
 	Storages    []string    `json:"storages"`

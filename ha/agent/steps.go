@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -90,7 +89,7 @@ func (a *Agent) step(ctx context.Context, d node.Do) (node.Outcome, string) {
 	case node.StepStop:
 		return outcome(p.Stop(ctx, d.Guest, d.Kind))
 	case node.StepMigrate:
-		return a.migrate(ctx, d)
+		return outcome(p.Migrate(ctx, d.Guest, d.Kind, d.Record.Move.Target, d.Record.Move.Live))
 	case node.StepKill, node.StepScan:
 		return a.remains(d)
 	case node.StepOnboot:
@@ -113,96 +112,6 @@ func outcome(err error) (node.Outcome, string) {
 		return node.Transient, err.Error()
 	}
 	return node.Failed, err.Error()
-}
-
-// verify is R5's test: a linearizable read says that the guest is ours in this generation and incarnation, the permit is valid now, and
-// the guard knows that it has to end this guest when the permit ends.
-func (a *Agent) verify(ctx context.Context, d node.Do) (node.Outcome, string) {
-	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.LeaseTTL)
-	defer cancel()
-	kv, _, err := a.cfg.Store.Get(c, ha.KeyGuest(d.Guest))
-	if err != nil {
-		return node.Transient, err.Error()
-	}
-	var rec ha.GuestRecord
-	if kv == nil || json.Unmarshal(kv.Value, &rec) != nil {
-		return node.NotMine, "the record is gone"
-	}
-	n := a.cfg.Node
-	if rec.Node != n.Self || rec.Incarnation != n.Incarnation || rec.Generation != d.Record.Generation || (rec.Move == nil) != (d.Record.Move == nil) {
-		return node.NotMine, fmt.Sprintf("assigned to %s in generation %d", rec.Node, rec.Generation)
-	}
-	switch rec.State {
-	case ha.GuestRecovery, ha.GuestFence, ha.GuestFrozen, ha.GuestError:
-		return node.NotMine, fmt.Sprintf("its state is %s: %s", rec.State, rec.Reason)
-	}
-	if err := a.syncGuard(ctx, &ha.GuestRef{ID: d.Guest, Kind: d.Kind}); err != nil {
-		return node.Transient, "the guard does not answer: " + err.Error()
-	}
-	if !a.Lease().Valid(a.cfg.Now()) {
-		return node.Transient, "the permit ended"
-	}
-	switch {
-	case rec.Move != nil:
-		return a.expected(c, rec)
-	case d.Step == node.StepRecheck:
-		return a.announce(c, rec, kv.ModRev)
-	}
-	return node.Done, ""
-}
-
-// expected says whether a move's target has told its guard of the guest; before that nothing of it may run there (R2).
-func (a *Agent) expected(ctx context.Context, rec ha.GuestRecord) (node.Outcome, string) {
-	kv, _, err := a.cfg.Store.Get(ctx, ha.KeyGuestReport(rec.Move.Target, rec.ID))
-	if err != nil {
-		return node.Transient, err.Error()
-	}
-	var rep ha.GuestReport
-	if kv == nil || json.Unmarshal(kv.Value, &rep) != nil || rep.Generation != rec.Generation || rep.Incarnation != rec.Move.Inc || rep.Phase != ha.PhaseExpecting {
-		return node.Transient, "waiting for " + string(rec.Move.Target) + " to expect it"
-	}
-	return node.Done, ""
-}
-
-// announce commits "starting" in one transaction with what the start rests on: the record is unchanged, and this node is not being
-// fenced nor proven dead. From then on the leader knows of a holder that did not let go (persist before acting).
-func (a *Agent) announce(ctx context.Context, rec ha.GuestRecord, rev int64) (node.Outcome, string) {
-	self := a.cfg.Node.Self
-	kv, _, err := a.cfg.Store.Get(ctx, ha.KeyNode(self))
-	if err != nil {
-		return node.Transient, err.Error()
-	}
-	var own ha.NodeRecord
-	if kv == nil || json.Unmarshal(kv.Value, &own) != nil {
-		return node.Transient, "this node has no record yet"
-	}
-	dead := slices.ContainsFunc(own.Proofs, func(p ha.Proof) bool { return p.Incarnation() == a.cfg.Node.Incarnation })
-	if dead || own.State == ha.NodeFencing || own.State == ha.NodeFenced || own.Incarnation != a.cfg.Node.Incarnation {
-		return node.NotMine, fmt.Sprintf("this node is %s: %s", own.State, own.Reason)
-	}
-	rep := ha.GuestReport{Guest: rec.ID, Node: self, Incarnation: a.cfg.Node.Incarnation, Generation: rec.Generation, Phase: ha.PhaseStarting}
-	t := ha.Txn{Guards: []ha.Guard{{Key: ha.KeyGuest(rec.ID), Rev: rev}, {Key: ha.KeyNode(self), Rev: kv.ModRev}},
-		Puts: []ha.Put{{Key: ha.KeyGuestReport(self, rec.ID), Value: ha.Encode(rep)}}}
-	newer, err := a.cfg.Store.Commit(ctx, t)
-	a.reports.settled(t, newer, err)
-	if err != nil {
-		return node.Transient, err.Error()
-	}
-	return node.Done, ""
-}
-
-// settle waits until no worker of a guest is left here.
-func (a *Agent) settle(d node.Do) (node.Outcome, string) {
-	procs, err := a.cfg.Processes.Find([]ha.GuestRef{{ID: d.Guest, Kind: d.Kind}})
-	if err != nil {
-		return node.Transient, err.Error()
-	}
-	for _, p := range procs {
-		if p.What == "worker" {
-			return node.Transient, fmt.Sprintf("worker %d still runs", p.PID)
-		}
-	}
-	return node.Done, ""
 }
 
 // claim takes the config over from the proven nodes that may have it, in the order of the record.
@@ -287,62 +196,6 @@ func (a *Agent) cause(ctx context.Context, d node.Do) (node.Outcome, string) {
 		return node.Passing, detail
 	}
 	return node.Done, detail
-}
-
-// migrate moves a guest away, which starts it elsewhere: so it is verified like a start. The store must still want this move, and the
-// target must be in the boot that the move names, the only one that is a holder.
-func (a *Agent) migrate(ctx context.Context, d node.Do) (node.Outcome, string) {
-	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.LeaseTTL)
-	defer cancel()
-	var rec ha.GuestRecord
-	var lease ha.LeaseRecord
-	if err := a.read(c, ha.KeyGuest(d.Guest), &rec); err != nil {
-		return node.Transient, err.Error()
-	}
-	m := d.Record.Move
-	if rec.Generation != d.Record.Generation || rec.Move == nil || *rec.Move != *m {
-		return node.NotMine, fmt.Sprintf("the move to %s is not wanted any more", m.Target)
-	}
-	if err := a.read(c, ha.KeyLease(m.Target), &lease); err != nil {
-		return node.Transient, err.Error()
-	}
-	if lease.Incarnation != m.Inc {
-		return node.Failed, fmt.Sprintf("%s is not in the boot any more that %s was to be moved to", m.Target, d.Kind.Label(d.Guest))
-	}
-	return outcome(a.cfg.Proxmox.Migrate(ctx, d.Guest, d.Kind, m.Target, m.Live))
-}
-
-// read is a linearizable read of a record; one that is gone or unreadable leaves it zero.
-func (a *Agent) read(ctx context.Context, key string, rec any) error {
-	kv, _, err := a.cfg.Store.Get(ctx, key)
-	if err == nil && kv != nil {
-		_ = json.Unmarshal(kv.Value, rec) // a zero record allows nothing
-	}
-	return err
-}
-
-// remains looks for processes of a guest and, for a kill, ends them; workers first, or they start it again.
-func (a *Agent) remains(d node.Do) (node.Outcome, string) {
-	procs, err := a.cfg.Processes.Find([]ha.GuestRef{{ID: d.Guest, Kind: d.Kind}})
-	if err != nil {
-		return node.Unclean, err.Error()
-	}
-	if d.Step == node.StepScan {
-		if len(procs) > 0 {
-			return node.Unclean, fmt.Sprintf("%d processes of %s are left, first PID %d (%s)", len(procs), d.Kind.Label(d.Guest), procs[0].PID, procs[0].What)
-		}
-		return node.Done, ""
-	}
-	for _, workers := range []bool{true, false} {
-		for _, p := range procs {
-			if (p.What == "worker") == workers && (!p.Incoming || d.Hard) {
-				if err := a.cfg.Processes.Kill(p); err != nil {
-					return node.Unclean, err.Error()
-				}
-			}
-		}
-	}
-	return node.Done, ""
 }
 
 // takeOnboot keeps the old value in the store before it sets onboot to 0.

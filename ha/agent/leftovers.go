@@ -1,0 +1,46 @@
+package agent
+
+import (
+	"fmt"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// settle waits until no worker of a guest is left here.
+func (a *Agent) settle(d node.Do) (node.Outcome, string) {
+	procs, err := a.cfg.Processes.Find([]ha.GuestRef{{ID: d.Guest, Kind: d.Kind}})
+	if err != nil {
+		return node.Transient, err.Error()
+	}
+	for _, p := range procs {
+		if p.What == "worker" {
+			return node.Transient, fmt.Sprintf("worker %d still runs", p.PID)
+		}
+	}
+	return node.Done, ""
+}
+
+// remains looks for processes of a guest and, for a kill, ends them; workers first, or they start it again.
+func (a *Agent) remains(d node.Do) (node.Outcome, string) {
+	procs, err := a.cfg.Processes.Find([]ha.GuestRef{{ID: d.Guest, Kind: d.Kind}})
+	if err != nil {
+		return node.Unclean, err.Error()
+	}
+	if d.Step == node.StepScan {
+		if len(procs) > 0 {
+			return node.Unclean, fmt.Sprintf("%d processes of %s are left, first PID %d (%s)", len(procs), d.Kind.Label(d.Guest), procs[0].PID, procs[0].What)
+		}
+		return node.Done, ""
+	}
+	for _, workers := range []bool{true, false} {
+		for _, p := range procs {
+			if (p.What == "worker") == workers && (!p.Incoming || d.Hard) {
+				if err := a.cfg.Processes.Kill(p); err != nil {
+					return node.Unclean, err.Error()
+				}
+			}
+		}
+	}
+	return node.Done, ""
+}
