@@ -82,7 +82,6 @@ func (p *parts) run(ctx, stopped context.Context) error {
 			p.log.Error(err.Error())
 			return err
 		}
-		p.log.WithField("reason", "asked to stop").Info("left in order; protected guests run on, unprotected")
 		return nil
 	})
 	return g.Wait()

@@ -58,7 +58,6 @@ type Agent struct {
 	healthAt  time.Time // since when the store is in this condition
 	problems  map[string]string
 	leaving   bool
-	left      chan struct{} // closed when an orderly leave is committed (or given up)
 	subs      map[chan struct{}]struct{}
 
 	reports  *reporter
@@ -69,7 +68,7 @@ type Agent struct {
 // New makes an agent; Run starts it.
 func New(c Config) *Agent {
 	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1),
-		sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, left: make(chan struct{}), subs: map[chan struct{}]struct{}{}}
+		sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, subs: map[chan struct{}]struct{}{}}
 	a.reports = newReporter(a)
 	a.readings = &readings{wake: a.WakeLeader}
 	return a

@@ -24,7 +24,8 @@ func (a *Agent) Leave(ctx context.Context) error {
 	lease := a.Lease()
 	defer func() { _ = a.cfg.Gossip.Leave(ctx) }()
 	if lease.ID == 0 || !lease.Valid(a.cfg.Now()) {
-		return nil // no permit: the guard has done its work
+		a.log.WithField("reason", "it had no permit when it was asked to stop").Warn("stopped without a permit: the guard has ended the protected guests here, or is about to; start basculed again to run them")
+		return nil
 	}
 	if err := a.sayLeaving(ctx); err != nil {
 		return fmt.Errorf("the store did not take the message that %s leaves: its guard stays armed and ends the protected guests with the permit; start basculed again: %w", a.cfg.Node.Self, err)
@@ -41,6 +42,7 @@ func (a *Agent) Leave(ctx context.Context) error {
 	if err := a.cfg.Store.Revoke(ctx, lease.ID); err != nil {
 		a.log.WithField("reason", err.Error()).Warn("the lease could not be given back; it runs out by itself")
 	}
+	a.log.WithField("reason", "asked to stop").Info("left in order; protected guests run on, unprotected, until basculed starts again")
 	return nil
 }
 
