@@ -133,6 +133,8 @@ func TestScripts(t *testing.T) {
 				ts.Defer(cancel)
 				ts.Check(serveScene(ctx, args[0], ts.MkAbs(args[1])))
 			},
+			"journal": recordDeath,
+			"corrupt": corrupt,
 			"exits": func(ts *testscript.TestScript, _ bool, args []string) { // exits CODE hactl …
 				if got := fmt.Sprint(exitCode(ts, args[1:])); got != args[0] {
 					ts.Fatalf("exit code %s, want %s", got, args[0])
