@@ -54,7 +54,7 @@ func NewExecutor(specs []Spec, methods Methods, send Switcher, now func() ha.Ins
 func (e *Executor) Do(ctx context.Context, cmd ha.DeviceCommand) ha.DeviceReading {
 	r := ha.DeviceReading{
 		Device: cmd.Device, Node: cmd.Node, Incarnation: cmd.Incarnation, Action: cmd.Action,
-		Asked: e.now(), Power: ha.PowerUnknown,
+		Asked: e.now(), Power: ha.PowerUnknown, Clients: cmd.Clients,
 	}
 	u, err := e.find(cmd)
 	if err == nil {
@@ -87,8 +87,10 @@ func (e *Executor) find(cmd ha.DeviceCommand) (*unit, error) {
 		return nil, fmt.Errorf("%w: no fencing device has this name on this node: its configuration differs from the leader's", ErrSettings)
 	case u.spec.Node != cmd.Node:
 		return u, fmt.Errorf("%w: the command is for %s, the device is configured for %s", ErrWrongMachine, cmd.Node, u.spec.Node)
+	case cmd.Action == ha.DeviceRevoke || cmd.Action == ha.DevicePoison:
+		return u, fmt.Errorf("%w: the method %s cannot do that: it was sent to the wrong kind of device", ErrRefused, u.method.Name)
 	case cmd.Action != ha.DeviceRead && cmd.Action != ha.DeviceOff && cmd.Action != ha.DeviceOn:
-		return u, fmt.Errorf("%w: there is no action %q: there are only read, off and on", ErrRefused, string(cmd.Action))
+		return u, fmt.Errorf("%w: there is no action %q: there are only read, off and on, and revoke and poison for methods that have them", ErrRefused, string(cmd.Action))
 	case cmd.Timeout <= 0:
 		return u, fmt.Errorf("%w: the command carries no time-out", ErrTimeout)
 	case cmd.Action != ha.DeviceRead && !u.method.Switches:

@@ -81,6 +81,8 @@ func TestWhatIsNeverSent(t *testing.T) {
 		{"unknown device", func(c *ha.DeviceCommand) { c.Device = "d-node9" }, fencing.ErrSettings},
 		{"another node's device", func(c *ha.DeviceCommand) { c.Node = "node2" }, fencing.ErrWrongMachine},
 		{"a power cycle", func(c *ha.DeviceCommand) { c.Action = "cycle" }, fencing.ErrRefused},
+		{"a revocation by a power switch", func(c *ha.DeviceCommand) { c.Action = ha.DeviceRevoke }, fencing.ErrRefused},
+		{"a poison pill by a power switch", func(c *ha.DeviceCommand) { c.Action = ha.DevicePoison }, fencing.ErrRefused},
 		{"no action", func(c *ha.DeviceCommand) { c.Action = "" }, fencing.ErrRefused},
 		{"no time-out", func(c *ha.DeviceCommand) { c.Timeout = 0 }, fencing.ErrTimeout},
 		{"no deadline", func(c *ha.DeviceCommand) { c.Deadline = 0 }, fencing.ErrTooLate},

@@ -39,6 +39,10 @@ func doing(a ha.DeviceAction) string {
 		return "switching off"
 	case ha.DeviceOn:
 		return "switching on"
+	case ha.DeviceRevoke:
+		return "taking its access to storages away"
+	case ha.DevicePoison:
+		return "writing its poison pill"
 	}
 	return fmt.Sprintf("action %q", string(a))
 }

@@ -3,13 +3,12 @@ package ladder
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"bascule/ha"
 )
 
-// climb asks for what is due: reads in every walk; in an active one also "off" at the present level and the ones below,
-// and the next level when the present one had its time.
+// climb asks for what is due: reads of power in every walk; in an active one also the commands of the present level and the ones
+// below, and the next level when the present one had its time. Storage devices race with the others: their proof is not complete.
 func (w *walk) climb() {
 	level := 0
 	if r := w.out.Record; r != nil {
@@ -17,11 +16,8 @@ func (w *walk) climb() {
 		level = r.Level
 	}
 	for i, l := range w.Plan.Levels {
-		if i > level {
-			break
-		}
 		for _, d := range l {
-			if d.Switches {
+			if i <= level && d.Kind.Acts() || commanded(w.out.Record, d) && d.Kind == ha.StorageDevice {
 				w.device(d)
 			}
 		}
@@ -39,21 +35,29 @@ func (w *walk) nextLevel(r *ha.FenceRecord) {
 			w.wakeAt(due)
 			return
 		}
-		w.step("", "wait", fmt.Sprintf("level %d gave no proof; trying level %d beside it", r.Level+1, r.Level+2))
+		w.step("", "wait", fmt.Sprintf("level %d gave no complete proof; trying level %d beside it", r.Level+1, r.Level+2))
 		r.Level++
 		w.out.Memory.LevelSince = w.Now
 	}
 }
 
-// hopeful says whether a level can still give a proof: all its devices switch, are identified and have not failed three
-// times in a row.
+// hopeful says whether waiting for a level can still bring something: all its devices that could prove everything are usable
+// and have not failed three times in a row. A level of storage devices alone is worth a wait until it has proven what it can.
 func (w *walk) hopeful(level []Device) bool {
+	complete, storages := false, false
 	for _, d := range level {
-		if !d.Switches || !w.check(d.Name).Identified(w.Facts.Incarnation) || w.out.Memory.Devices[d.Name].Failures >= 3 {
+		m := w.out.Memory.Devices[d.Name]
+		works := d.Unusable(w.Facts) == "" && m.Failures < 3 && !w.pillGone(d, m)
+		switch {
+		case d.Kind == ha.StorageDevice:
+			storages = storages || works && !within(d.Storages, m.Revoked)
+		case !d.Kind.Acts() || !works:
 			return false
+		default:
+			complete = true
 		}
 	}
-	return len(level) > 0
+	return complete || storages
 }
 
 // device asks one device for what is due; one command at a time.
@@ -68,8 +72,9 @@ func (w *walk) device(d Device) {
 		m.InFlight = ""
 	}
 	switch {
-	case w.wantsOff(d, m):
-		w.off(d, &m)
+	case w.wantsCommand(d, m):
+		w.send(d, &m)
+	case !w.wantsRead(d):
 	case w.Now >= m.NextRead:
 		m.InFlight, m.Since = ha.DeviceRead, w.Now
 		w.out.Reads = append(w.out.Reads, w.command(d, ha.DeviceRead))
@@ -79,75 +84,62 @@ func (w *walk) device(d Device) {
 	w.out.Memory.Devices[d.Name] = m
 }
 
-// wantsOff: only in an active walk, for an identified device, when a row of "off" readings has not begun, and again
-// when a command failed or was accepted without effect.
-func (w *walk) wantsOff(d Device, m DeviceMemory) bool {
-	if w.out.Record == nil || m.FirstOff != 0 || !w.check(d.Name).Identified(w.Facts.Incarnation) {
-		return false
-	}
-	if w.Now < m.NextOff {
-		w.wakeAt(m.NextOff)
-		return false
-	}
-	return true
+// wantsRead: power is read in every walk. What a storage or poison device shows means something only once we have told it.
+func (w *walk) wantsRead(d Device) bool {
+	return d.Kind == ha.PowerDevice || commanded(w.out.Record, d) && d.Unfit(w.Facts) == ""
 }
 
-// off commits the intent and sends the command, unless too little of our own leadership is certain (R4).
-func (w *walk) off(d Device, m *DeviceMemory) {
+// wantsCommand: only in an active walk about a node that is not back in order, for a usable device, when what the device should do is
+// not done yet, and again when a command failed or was accepted without effect.
+func (w *walk) wantsCommand(d Device, m DeviceMemory) bool {
+	if w.out.Record == nil || w.Facts.Back || d.Unusable(w.Facts) != "" {
+		return false
+	}
+	wants := false
+	switch d.Kind {
+	case ha.PowerDevice:
+		wants = m.FirstOff == 0
+	case ha.StorageDevice:
+		wants = w.wantsRevoke(d, m)
+	case ha.PoisonDevice:
+		wants = w.wantsPill(d, m)
+	}
+	if wants && w.Now < m.NextCommand {
+		w.wakeAt(m.NextCommand)
+		return false
+	}
+	return wants
+}
+
+// send commits the intent and sends the command, unless too little of our own leadership is certain (R4).
+func (w *walk) send(d Device, m *DeviceMemory) {
 	if w.Now.Add(w.Timing.DeviceTimeout) >= w.Deadline {
 		w.wakeAt(w.Now.Add(w.Timing.RenewEvery / 2))
 		return
 	}
-	r := w.out.Record
-	if !slices.Contains(r.Commanded, d.Name) {
+	action := d.Kind.Action()
+	if r := w.out.Record; !slices.Contains(r.Commanded, d.Name) {
 		r.Commanded = append(r.Commanded, d.Name)
 	}
-	w.step(d.Name, "off", "intended")
-	m.InFlight, m.Since = ha.DeviceOff, w.Now
-	m.OffAccept = 0
-	m.NextOff = w.Now.Add(10 * w.Timing.OffReadGap) // a machine that reads "on" after so long is told again
-	w.out.Commands = append(w.out.Commands, w.command(d, ha.DeviceOff))
+	w.step(d.Name, string(action), "intended")
+	m.InFlight, m.Since, m.Sent = action, w.Now, w.Now
+	m.Accepted = 0
+	m.NextCommand = w.Now.Add(10 * w.Timing.OffReadGap) // a device without effect for so long is told again
+	w.out.Commands = append(w.out.Commands, w.command(d, action))
 }
 
 func (w *walk) command(d Device, a ha.DeviceAction) ha.DeviceCommand {
 	c := ha.DeviceCommand{Device: d.Name, Node: w.Facts.Node, Incarnation: w.Facts.Incarnation, Action: a, Term: w.Term, Timeout: w.Timing.DeviceTimeout}
+	if d.Kind == ha.StorageDevice {
+		c.Clients = slices.Clone(w.Facts.Clients)
+	}
 	if a != ha.DeviceRead {
 		c.Deadline = w.Deadline
 	}
 	return c
 }
 
-// describe says in the record why there is no proof yet and what the operator can do.
-func (w *walk) describe() {
-	r := w.out.Record
-	if r == nil {
-		return
-	}
-	r.Problem = ""
-	if len(r.Proofs) > 0 {
-		return
-	}
-	var parts []string
-	for i, l := range w.Plan.Levels {
-		for _, d := range l {
-			if c := w.check(d.Name); d.Switches && !c.Identified(w.Facts.Incarnation) {
-				why := c.Problem
-				if why == "" {
-					why = "it never read \"on\" with the right system UUID while the node was alive"
-				}
-				parts = append(parts, fmt.Sprintf("%s may not be used: %s", d.Name, why))
-			} else if m := w.out.Memory.Devices[d.Name]; m.Problem != "" {
-				parts = append(parts, m.Problem)
-			} else if !d.Switches && i <= r.Level {
-				parts = append(parts, fmt.Sprintf("look at the machine; if %s is really off: hactl confirm-off %s", w.Facts.Node, w.Facts.Node))
-			}
-		}
-	}
-	if len(parts) == 0 && len(w.Plan.Levels) == 0 {
-		parts = append(parts, fmt.Sprintf("no fencing device is configured for %s; look at the machine; if it is really off: hactl confirm-off %s", w.Facts.Node, w.Facts.Node))
-	}
-	if w.Facts.Armed && w.Facts.LeaseGone {
-		parts = append(parts, fmt.Sprintf("its own watchdog proves it %v after its lease ended", w.Facts.Timing.SelfFence()))
-	}
-	r.Problem = strings.Join(parts, "; ")
+// within says whether each of part is in whole.
+func within(part, whole []string) bool {
+	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(whole, s) })
 }

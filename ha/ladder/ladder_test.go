@@ -34,7 +34,7 @@ func newBench(t *testing.T, active bool, devices ...string) *bench {
 	b := &bench{t: t, in: Input{Now: 1e9, Wall: time.Unix(1700000000, 0), Term: 9, Timing: tm}}
 	var level []Device
 	for _, d := range devices {
-		level = append(level, Device{Name: d, Switches: true})
+		level = append(level, Device{Name: d, Kind: ha.PowerDevice})
 		b.in.Facts.Checks = append(b.in.Facts.Checks, ha.DeviceCheck{Device: d, Incarnation: inc, ReadOn: true, UUIDMatched: true})
 	}
 	b.in.Plan = Plan{Levels: [][]Device{level, {{Name: "manual"}}}}

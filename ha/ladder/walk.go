@@ -6,45 +6,47 @@ import (
 	"bascule/ha"
 )
 
-// Device is one configured fencing device of a node.
-type Device struct {
-	Name     string
-	Switches bool // false: it cannot switch (manual)
-}
-
-// Plan is a node's fencing levels: tried in order, all devices of one level together.
-type Plan struct{ Levels [][]Device }
-
 // Facts is what the leader read from the store about the node to be fenced. They are read before the devices.
 type Facts struct {
 	Node        ha.NodeName
 	Incarnation ha.Incarnation
 	Checks      []ha.DeviceCheck
 	SystemUUID  string         // the incarnation published it
+	Clients     []string       // the addresses from which it writes to shared storages, as it published them
 	Armed       bool           // its record says that an armed watchdog ends it
 	Timing      ha.Timing      // the timing that it runs with
 	LeaseGone   bool           // its lease is not there
 	GoneSince   ha.Instant     // when this leader first saw that
 	GossipAlive bool           // it still talks: no power reading may be true then
+	Back        bool           // it is back in order and may stay: nothing more is sent to a device
 	Registered  ha.Incarnation // incarnation registered now, "" when none
 	RegUUID     string         // its system UUID
 	Confirmed   *ha.Request    // an operator's confirm-off for this incarnation
 }
 
 // DeviceMemory is what this leader's walk remembers of one device. It is lost with the leadership, safely: the next
-// leader reads again and switches off again.
+// leader reads again and sends again.
 type DeviceMemory struct {
-	InFlight   ha.DeviceAction // command without an answer yet, "" when none
-	Since      ha.Instant      // when that command was handed out
-	OffAccept  ha.Instant      // when our "off" was asked that the device accepted; 0 when none
-	FirstOff   ha.Instant      // when the first of an unbroken row of "off" readings was asked; 0 when none
-	Confirmed  bool            // enough "off" readings for a proof
-	LastPower  ha.Power
-	LastAnswer ha.Instant
-	NextRead   ha.Instant
-	NextOff    ha.Instant
-	Failures   int
-	Problem    string
+	InFlight    ha.DeviceAction // command without an answer yet, "" when none
+	Since       ha.Instant      // when that command was handed out
+	Sent        ha.Instant      // when the last off, revoke or poison was handed out; 0 when none
+	Accepted    ha.Instant      // when our command was asked that the device accepted; 0 when none
+	LastAnswer  ha.Instant      // when the device answered last, well or badly
+	LastRead    ha.Instant      // when the last read with a good answer was asked
+	NextRead    ha.Instant
+	NextCommand ha.Instant
+	Failures    int
+	Problem     string
+
+	FirstOff  ha.Instant // power: when the first of an unbroken row of "off" readings was asked; 0 when none
+	Confirmed bool       // power: enough "off" readings for a proof
+	LastPower ha.Power   // power
+
+	Revoked []string // storage: read as revoked, and not read otherwise since
+	Open    []string // storage: the last reading found them open
+
+	PillSince ha.Instant // poison: when the first of an unbroken row of read-backs on a majority was asked; 0 when none
+	PillRead  ha.Instant // poison: when the last of them was asked
 }
 
 // Memory is a walk's volatile part, bound to one incarnation.
@@ -69,7 +71,8 @@ type Input struct {
 }
 
 // Output is what a step wants. Record (active walks) must be committed before Commands are sent; Reads may be sent at
-// once.
+// once. Proofs are new in this step; a StorageRevoked replaces the one before, and where the Record holds none any more, it is
+// taken back.
 type Output struct {
 	Memory   Memory
 	Record   *ha.FenceRecord
@@ -82,21 +85,43 @@ type Output struct {
 // Step takes the walk one step further. Equal inputs give equal outputs.
 func Step(in Input) Output {
 	w := newWalk(in)
+	w.clients()
 	for _, r := range in.Readings {
 		w.take(r)
 	}
-	w.passiveProofs()
-	if len(w.out.Proofs) == 0 {
+	w.storageProof()
+	w.completeProof()
+	if !w.done {
 		w.climb()
 	}
 	w.describe()
 	return w.out
 }
 
+// Recheck goes on looking at the storages that were taken away from a node that is fenced for another reason: nothing else says that
+// they stay revoked (R3). It takes back and sends again what Step would. After power-off or a new boot there is nothing to look at.
+func Recheck(in Input) Output {
+	w := newWalk(in)
+	w.clients()
+	for _, r := range in.Readings {
+		w.take(r)
+	}
+	w.storageProof()
+	for _, level := range in.Plan.Levels {
+		for _, d := range level {
+			if d.Kind == ha.StorageDevice && commanded(w.out.Record, d) {
+				w.device(d)
+			}
+		}
+	}
+	return w.out
+}
+
 // walk is the working state of one Step.
 type walk struct {
 	Input
-	out Output
+	out  Output
+	done bool // a complete proof was found in this step
 }
 
 func newWalk(in Input) *walk {
@@ -118,20 +143,12 @@ func newWalk(in Input) *walk {
 		r.Commanded = append([]string(nil), r.Commanded...)
 		r.Steps = append([]ha.FenceStep(nil), r.Steps...)
 		r.Proofs = append([]ha.Proof(nil), r.Proofs...)
+		r.Delivered = append([]string(nil), r.Delivered...)
+		r.Restored = append([]string(nil), r.Restored...)
 		r.Term = in.Term
 		w.out.Record = &r
 	}
 	return w
-}
-
-// check returns the identity check of a device.
-func (w *walk) check(name string) ha.DeviceCheck {
-	for _, c := range w.Facts.Checks {
-		if c.Device == name {
-			return c
-		}
-	}
-	return ha.DeviceCheck{Device: name}
 }
 
 // step notes something for people and for the next leader; equal neighbours are kept once.
@@ -160,8 +177,10 @@ func (w *walk) wakeAt(at ha.Instant) {
 	}
 }
 
-func (w *walk) prove(kind ha.ProofKind, evidence string) {
-	p := ha.NewProof(kind, w.Facts.Node, w.Facts.Incarnation, nil, evidence, w.Wall)
+// prove makes a proof about the whole incarnation; storages only for StorageRevoked.
+func (w *walk) prove(kind ha.ProofKind, storages []string, evidence string) {
+	p := ha.NewProof(kind, w.Facts.Node, w.Facts.Incarnation, storages, evidence, w.Wall)
+	w.done = w.done || p.Complete()
 	w.out.Proofs = append(w.out.Proofs, p)
 	if w.out.Record != nil {
 		w.out.Record.Proofs = append(w.out.Record.Proofs, p)

@@ -10,21 +10,28 @@ import (
 	"bascule/ha"
 )
 
-// Decide is one round: judge nodes, take up requests, follow guests, place those that are free, move those
+// Decide is one round: settle what all agree on, judge nodes, take up requests, follow guests, place those that are free, move those
 // that must leave, trim the events.
 func (l *Leader) Decide(now ha.Instant, s State, o Observation) Decision {
 	r := newRound(l, now, s, o)
 	if o.Store.NewerSchema != "" {
 		return Decision{State: s} // an older daemon does not lead over newer records
 	}
+	if !r.settleCluster() {
+		return Decision{State: s, Commits: []Commit{r.clusterCommit()}}
+	}
+	r.judgeAnew()
 	for _, m := range l.Members {
 		if !m.Witness {
 			r.judge(m.Name)
 		}
 	}
+	r.rebuildGuests()
 	r.adoptGuests()
 	for _, id := range sorted(r.guests) {
-		r.follow(r.guests[id])
+		if g := r.guests[id]; g.Epoch == r.epoch() {
+			r.follow(g)
+		}
 	}
 	r.recoverGuests()
 	r.moveGuests()
@@ -49,6 +56,9 @@ type round struct {
 	reads    []ha.DeviceCommand
 	wake     ha.Instant
 	events   int
+
+	cluster      *ha.ClusterRecord // to be stored
+	transCluster []ha.Transition
 }
 
 func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/ladder"
 )
 
 // Device checks: how often a healthy device is looked at, and how soon again after a failure.
@@ -14,9 +15,8 @@ const (
 	checkRetry = 2 * time.Second
 )
 
-// checkDevices reads each switching device of a living node now and then: a device may prove something about an
-// incarnation only when it read "on" and named the right machine during that incarnation's live lease (R3), and one that would
-// not work today is shown today.
+// checkDevices reads each device of a living node now and then: a device may prove something about an incarnation only when
+// it showed that incarnation alive during its live lease (R3), and one that would not work today is shown today.
 func (r *round) checkDevices(rec *ha.NodeRecord, mem *NodeMemory) {
 	rep, reg := r.registered(rec.Node)
 	if !reg || rep.Incarnation != rec.Incarnation || rec.State == ha.NodeFencing || rec.State == ha.NodeFenced || rec.State == ha.NodeSuspect {
@@ -26,36 +26,43 @@ func (r *round) checkDevices(rec *ha.NodeRecord, mem *NodeMemory) {
 	next := map[string]CheckMemory{}
 	for _, level := range r.Plans[rec.Node].Levels {
 		for _, d := range level {
-			if _, seen := next[d.Name]; d.Switches && !seen {
-				next[d.Name] = r.checkDevice(rec, rep, d.Name, mem.Checks[d.Name])
+			if _, seen := next[d.Name]; d.Kind.Acts() && !seen {
+				next[d.Name] = r.checkDevice(rec, rep, d, mem.Checks[d.Name])
 			}
 		}
 	}
 	mem.Checks = next
 }
 
-func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, name string, m CheckMemory) CheckMemory {
+func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Device, m CheckMemory) CheckMemory {
 	if m.Incarnation != rec.Incarnation {
 		m = CheckMemory{Incarnation: rec.Incarnation, Next: r.now}
 	}
+	if why := d.Unfit(livingFacts(rep)); why != "" { // reading it would tell nothing
+		setCheck(rec, ha.DeviceCheck{Device: d.Name, Kind: recordedKind(d), Incarnation: rec.Incarnation, Problem: d.Name + ": " + why})
+		return CheckMemory{}
+	}
 	for _, a := range r.Readings {
-		if m.InFlight && a.Device == name && a.Node == rec.Node && a.Incarnation == rec.Incarnation && a.Action == ha.DeviceRead {
+		if m.InFlight && a.Device == d.Name && a.Node == rec.Node && a.Incarnation == rec.Incarnation && a.Action == ha.DeviceRead {
 			m.InFlight = false
 			m.Next = r.now.Add(checkEvery)
-			c := judgeDevice(name, rep, a, previous(rec, name))
+			c := judgeDevice(d, rep, a, previous(rec, d.Name))
 			if !c.Identified(rec.Incarnation) || c.Problem != "" {
 				m.Next = r.now.Add(checkRetry)
 			}
 			setCheck(rec, c)
 		}
 	}
-	if !previous(rec, name).Identified(rec.Incarnation) { // also when an answer was lost with a commit
+	if !previous(rec, d.Name).Identified(rec.Incarnation) { // also when an answer was lost with a commit
 		m.Next = min(m.Next, r.now.Add(checkRetry))
 	}
 	if !m.InFlight && r.now >= m.Next {
 		m.InFlight = true
-		r.reads = append(r.reads, ha.DeviceCommand{Device: name, Node: rec.Node, Incarnation: rec.Incarnation,
-			Action: ha.DeviceRead, Term: r.Term, Timeout: r.Timing.DeviceTimeout})
+		c := ha.DeviceCommand{Device: d.Name, Node: rec.Node, Incarnation: rec.Incarnation, Action: ha.DeviceRead, Term: r.Term, Timeout: r.Timing.DeviceTimeout}
+		if d.Kind == ha.StorageDevice {
+			c.Clients = slices.Clone(rep.Clients)
+		}
+		r.reads = append(r.reads, c)
 	}
 	if !m.InFlight {
 		r.wakeAt(m.Next)
@@ -63,11 +70,70 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, name string, 
 	return m
 }
 
-// judgeDevice turns a reading of a living node's device into its check. An identification stays valid for the
+// livingFacts are a living node's facts as far as they say whether a device can work for it. Arming comes and goes; the ladder looks
+// at it when it matters.
+func livingFacts(rep ha.NodeReport) ladder.Facts {
+	return ladder.Facts{Node: rep.Node, Incarnation: rep.Incarnation, Clients: rep.Clients, Armed: true, Timing: rep.Timing}
+}
+
+// recordedKind is a device's kind as checks have it: empty for power.
+func recordedKind(d ladder.Device) ha.DeviceKind {
+	if d.Kind == ha.PowerDevice {
+		return ""
+	}
+	return d.Kind
+}
+
+// judgeDevice turns a reading of a living node's device into its check.
+func judgeDevice(d ladder.Device, rep ha.NodeReport, a ha.DeviceReading, old ha.DeviceCheck) ha.DeviceCheck {
+	if d.Kind == ha.PowerDevice {
+		return judgePower(d.Name, rep, a, old)
+	}
+	c := ha.DeviceCheck{Device: d.Name, Kind: d.Kind, Incarnation: rep.Incarnation, Problem: a.Problem}
+	if c.Problem == "" && d.Kind == ha.StorageDevice {
+		c.Problem = storageProblem(d, rep, a)
+	} else if c.Problem == "" {
+		c.Problem = poisonProblem(d, rep, a)
+	}
+	c.ReadOn = c.Problem == ""
+	return c
+}
+
+// storageProblem: of a living node every storage must literally read open, for every address that it published.
+func storageProblem(d ladder.Device, rep ha.NodeReport, a ha.DeviceReading) string {
+	for _, addr := range rep.Clients {
+		if !slices.Contains(a.Clients, addr) {
+			return fmt.Sprintf("%s did not answer about %s, from where %s writes", d.Name, addr, rep.Node)
+		}
+	}
+	for _, s := range d.Storages {
+		open := slices.Contains(a.Storages, ha.StorageReading{Storage: s, Access: ha.AccessOpen})
+		if slices.Contains(a.Storages, ha.StorageReading{Storage: s, Access: ha.AccessRevoked}) {
+			return fmt.Sprintf("%s reads the access of %s to %s as revoked although it is alive: give it back (or correct the device), its guests cannot write", d.Name, rep.Node, s)
+		}
+		if !open {
+			return fmt.Sprintf("%s does not say whether %s can write to %s: check that the device serves that storage", d.Name, rep.Node, s)
+		}
+	}
+	return ""
+}
+
+// poisonProblem: a living node has a slot, and no message waits in it.
+func poisonProblem(d ladder.Device, rep ha.NodeReport, a ha.DeviceReading) string {
+	switch {
+	case a.Disks <= 0:
+		return fmt.Sprintf("%s found no disk with a slot for %s", d.Name, rep.Node)
+	case a.Pills > 0:
+		return fmt.Sprintf("%s finds a message in the slot of %s on %d of %d disks although it is alive: does it watch these disks? Then clear the slot", d.Name, rep.Node, a.Pills, a.Disks)
+	}
+	return ""
+}
+
+// judgePower turns a power reading of a living node into its device's check. An identification stays valid for the
 // incarnation when a later reading merely fails; one of another machine ends it.
-func judgeDevice(name string, rep ha.NodeReport, a ha.DeviceReading, old ha.DeviceCheck) ha.DeviceCheck {
+func judgePower(name string, rep ha.NodeReport, a ha.DeviceReading, old ha.DeviceCheck) ha.DeviceCheck {
 	c := ha.DeviceCheck{Device: name, Incarnation: rep.Incarnation, Confirmed: old.Confirmed}
-	if old.Incarnation == rep.Incarnation {
+	if old.Incarnation == rep.Incarnation && old.Kind == "" {
 		c.ReadOn, c.UUIDMatched = old.ReadOn, old.UUIDMatched
 	}
 	switch {

@@ -12,9 +12,14 @@ import (
 func (r *round) facts(rec *ha.NodeRecord, mem *NodeMemory) ladder.Facts {
 	n := rec.Node
 	f := ladder.Facts{Node: n, Incarnation: rec.Incarnation, Checks: rec.Devices,
-		SystemUUID: rec.SystemUUID, LeaseGone: mem.LeaseGone != 0, GoneSince: mem.LeaseGone, GossipAlive: r.Gossip[n].Alive}
+		SystemUUID: rec.SystemUUID, LeaseGone: mem.LeaseGone != 0, GoneSince: max(mem.LeaseGone, r.Promises[n]), GossipAlive: r.Gossip[n].Alive}
 	if rep := r.Store.Reports[n].Rec; rep.Incarnation == rec.Incarnation {
-		f.Armed, f.Timing = rep.Armed && rep.WatchdogDriver != "", rep.Timing
+		f.Armed, f.Timing, f.Clients = rep.Armed && rep.WatchdogDriver != "", rep.Timing, rep.Clients
+	}
+	f.Back = r.back(rec, mem) && !r.revoked(rec) // what lost its storages is not left alone
+	if r.now < r.Promises[n] && !r.wanted(rec) { // we gave it our word: nothing is sent before its end
+		f.Back = true
+		r.wakeAt(r.Promises[n])
 	}
 	if rep, ok := r.registered(n); ok {
 		f.Registered, f.RegUUID = rep.Incarnation, rep.SystemUUID
@@ -28,19 +33,28 @@ func (r *round) facts(rec *ha.NodeRecord, mem *NodeMemory) ladder.Facts {
 	return f
 }
 
-// walk lets the ladder take a step and keeps what it remembers.
-func (r *round) walk(rec *ha.NodeRecord, mem *NodeMemory, f *ha.FenceRecord) ladder.Output {
-	out := ladder.Step(ladder.Input{Now: r.now, Wall: r.Wall, Term: r.Term, Deadline: r.Deadline, Timing: r.Timing,
-		Plan: r.Plans[rec.Node], Facts: r.facts(rec, mem), Memory: mem.Ladder, Record: f, Readings: r.Readings})
+// input is what one step of the ladder looks at.
+func (r *round) input(rec *ha.NodeRecord, mem *NodeMemory, f *ha.FenceRecord) ladder.Input {
+	return ladder.Input{Now: r.now, Wall: r.Wall, Term: r.Term, Deadline: r.Deadline, Timing: r.Timing,
+		Plan: r.Plans[rec.Node], Facts: r.facts(rec, mem), Memory: mem.Ladder, Record: f, Readings: r.Readings}
+}
+
+// took keeps what the ladder remembers and passes on what it asks for.
+func (r *round) took(rec *ha.NodeRecord, mem *NodeMemory, out ladder.Output) {
 	mem.Ladder = out.Memory
 	r.reads = append(r.reads, out.Reads...)
 	r.wakeAt(out.Wake)
-	return out
+	if out.Record != nil {
+		r.fences[rec.Node] = out.Record
+		c := r.follows(rec.Node)
+		c.Commands = append(c.Commands, out.Commands...)
+	}
 }
 
 // passive looks for a proof without touching anything; with one the node is fenced at once.
 func (r *round) passive(rec *ha.NodeRecord, mem *NodeMemory, why string) bool {
-	out := r.walk(rec, mem, nil)
+	out := ladder.Step(r.input(rec, mem, nil))
+	r.took(rec, mem, out)
 	if len(out.Proofs) == 0 {
 		return false
 	}
@@ -53,8 +67,13 @@ func (r *round) passive(rec *ha.NodeRecord, mem *NodeMemory, why string) bool {
 
 // beginFence commits the decision; the first commands follow in the next round.
 func (r *round) beginFence(rec *ha.NodeRecord, mem *NodeMemory, why string) {
-	r.fences[rec.Node] = &ha.FenceRecord{Schema: ha.Schema, Node: rec.Node, Incarnation: rec.Incarnation, Lease: rec.Lease,
-		Reason: why, Term: r.Term, Since: r.Wall.UTC()}
+	f := &ha.FenceRecord{Schema: ha.Schema, Node: rec.Node, Incarnation: rec.Incarnation, Lease: rec.Lease,
+		Reason: why, Term: r.Term, Since: r.Wall.UTC(), Proofs: aboutStorages(rec.Proofs, rec.Incarnation)}
+	if rep := r.Store.Reports[rec.Node].Rec; rep.Incarnation == rec.Incarnation {
+		f.Clients = rep.Clients
+	}
+	f.LeaseRevoked = len(f.Proofs) > 0 // the record was lost after storages were taken away: the lease may have been ended too
+	r.fences[rec.Node] = f
 	r.rests[rec.Node] = true
 	mem.Ladder.LevelSince = 0
 	mem.Returned = 0
@@ -75,24 +94,33 @@ func (r *round) fence(rec *ha.NodeRecord, mem *NodeMemory) {
 		r.setNode(rec, ha.NodeOnline, "it is back with its lease and gossip, and nothing had switched it off")
 		return
 	}
-	out := r.walk(rec, mem, f)
-	r.fences[rec.Node] = out.Record
-	c := r.follows(rec.Node)
-	c.Commands = append(c.Commands, out.Commands...)
-	if len(out.Proofs) > 0 {
-		r.proven(rec, out.Proofs)
+	out := ladder.Step(r.input(rec, mem, f))
+	r.took(rec, mem, out)
+	r.storageProofs(rec, mem, out.Record)
+	if whole := slices.DeleteFunc(out.Proofs, func(p ha.Proof) bool { return !p.Complete() }); len(whole) > 0 {
+		r.proven(rec, whole)
 		return
 	}
-	if out.Record.Problem != "" {
+	why := storageAlarm(rec.Node, out.Record)
+	if why != "" {
+		r.setNode(rec, ha.NodeFencing, why)
+	} else if r.back(rec, mem) && r.revokable(rec) {
+		rec.Reason = "it is back, but its access to storages was or may have been taken away: only a new boot lets it in; reboot it"
+	} else if out.Record.Problem != "" {
 		rec.Reason = f.Reason + ": no proof yet: " + out.Record.Problem
 	}
 }
 
-// returned says whether the incarnation being fenced is back in order and no command of ours may still hit it: none
-// is on its way, and an accepted one has had half a level's time without effect.
-func (r *round) returned(rec *ha.NodeRecord, mem *NodeMemory) bool {
+// back says whether the incarnation being fenced is in order again, and nobody asked for its end.
+func (r *round) back(rec *ha.NodeRecord, mem *NodeMemory) bool {
 	rep, ok := r.registered(rec.Node)
-	if !ok || rep.Incarnation != rec.Incarnation || mem.GossipGone != 0 || r.wanted(rec) {
+	return ok && rep.Incarnation == rec.Incarnation && mem.GossipGone == 0 && !r.wanted(rec)
+}
+
+// returned says whether the incarnation being fenced is back in order and no command of ours may still hit it: none
+// is on its way, an accepted one has had half a level's time without effect, a poison pill its msgwait, and no storage was taken away.
+func (r *round) returned(rec *ha.NodeRecord, mem *NodeMemory) bool {
+	if !r.back(rec, mem) || r.revoked(rec) {
 		mem.Returned = 0
 		return false
 	}
@@ -102,18 +130,34 @@ func (r *round) returned(rec *ha.NodeRecord, mem *NodeMemory) bool {
 	due := mem.Returned
 	for _, name := range sorted(mem.Ladder.Devices) {
 		d := mem.Ladder.Devices[name]
-		if d.InFlight == ha.DeviceOff {
+		if d.InFlight != "" && d.InFlight != ha.DeviceRead {
 			return false
 		}
-		if d.OffAccept != 0 {
-			due = max(due, d.OffAccept.Add(r.Timing.LevelTimeout/2))
+		if d.Accepted != 0 {
+			due = max(due, d.Accepted.Add(r.Timing.LevelTimeout/2))
 		}
+	}
+	for _, d := range r.told(rec, ha.PoisonDevice) { // whether it was written is not known for sure
+		due = max(due, mem.Returned.Add(d.MsgWait))
 	}
 	if r.now < due {
 		r.wakeAt(due)
 		return false
 	}
-	return true
+	return r.untouched(rec, mem)
+}
+
+// unfenceable says for people why fencing a node on request could never end: it is healthy, and no device could prove anything
+// about it. Empty when it can be fenced, or when it is not healthy and time or a person may still prove its end.
+func (r *round) unfenceable(rec *ha.NodeRecord, mem *NodeMemory) string {
+	if mem.LeaseGone != 0 || mem.GossipGone != 0 {
+		return ""
+	}
+	why := r.Plans[rec.Node].Unusable(r.facts(rec, mem))
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s is healthy and nothing could prove that it ended (%s); drain it, or switch it off by hand", rec.Node, why)
 }
 
 // wanted says whether an operator asked for this fencing: then the node's health does not stop it.
@@ -143,6 +187,7 @@ func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
 // fenced waits for the node's next boot. The proven incarnation showing signs of life means that a device lied: it is never
 // let in, and said loudly.
 func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
+	r.recheck(rec, mem)
 	rep, ok := r.registered(rec.Node)
 	if !ok || rep.Leaving {
 		return
@@ -161,18 +206,28 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 			r.wakeAt(r.now.Add(r.Timing.RenewEvery))
 			return
 		}
+		if storageAlarm(rec.Node, r.fences[rec.Node]) != "" {
+			return
+		}
+		if r.revokable(rec) && r.ownDoing(rec) {
+			r.setNode(rec, ha.NodeFenced, "it ended its guests itself and is back, but its access to storages was or may have been taken away: only a new boot lets it in; reboot it")
+			return
+		}
 		r.setNode(rec, ha.NodeFenced, ha.Alarm+"it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
 		return
 	}
 	r.letIn(rec, rep, mem, "it registered again after a new boot")
 }
 
-// endedItself says whether the only proofs about the recorded incarnation are of its own doing: then it may live on. It
-// registers only when its guard has verified that nothing protected runs (ha/node, LeaseEnding).
-func (r *round) endedItself(rec *ha.NodeRecord) bool {
+// endedItself says whether the recorded incarnation may live on: its end was its own doing, and no storage was taken away
+// from it. It registers only when its guard has verified that nothing protected runs (ha/node, LeaseEnding).
+func (r *round) endedItself(rec *ha.NodeRecord) bool { return r.ownDoing(rec) && !r.revokable(rec) }
+
+// ownDoing says whether the only proofs about the recorded machine are of its own doing.
+func (r *round) ownDoing(rec *ha.NodeRecord) bool {
 	own := false
 	for _, p := range rec.Proofs {
-		if p.Incarnation() == rec.Incarnation {
+		if p.Incarnation() == rec.Incarnation && p.Complete() {
 			if p.Kind() != ha.SelfFenceElapsed {
 				return false
 			}

@@ -29,7 +29,7 @@ func (r *round) adoptGuests() {
 func (r *round) adopt(n ha.NodeName, rep ha.NodeReport, seen ha.GuestSeen) {
 	gen := r.nextGeneration(seen.ID)
 	g := &ha.GuestRecord{Schema: ha.Schema, ID: seen.ID, Kind: seen.Kind, Node: n, Incarnation: rep.Incarnation, Generation: gen,
-		Requested: ha.RequestedStopped, Holders: []ha.Holder{{Node: n, Incarnation: rep.Incarnation, Generation: gen}}}
+		Requested: ha.RequestedStopped, Epoch: r.epoch(), Holders: []ha.Holder{{Node: n, Incarnation: rep.Incarnation, Generation: gen}}}
 	describe(g, seen)
 	r.guests[seen.ID] = g
 	r.rest(seen.ID, ha.KeyReport(n), r.Store.Reports[n].Rev)
@@ -87,11 +87,16 @@ func (r *round) released(id ha.VMID) func(ha.Holder) bool {
 	}
 }
 
-// proofs are the committed ones: those of this round are not in the store yet.
+// proofs are the committed ones that this round leaves standing: those of this round are not in the store yet, those that
+// it takes back count no more, and what an earlier leader read of storages counts once this one has read it too.
 func (r *round) proofs() []ha.Proof {
 	var out []ha.Proof
 	for _, n := range sorted(r.Store.Nodes) {
-		out = append(out, r.Store.Nodes[n].Rec.Proofs...)
+		for _, p := range r.Store.Nodes[n].Rec.Proofs {
+			if slices.ContainsFunc(r.nodes[n].Proofs, p.Same) && r.seen(n, p) {
+				out = append(out, p)
+			}
+		}
 	}
 	return out
 }
@@ -116,7 +121,7 @@ func (r *round) follow(g *ha.GuestRecord) {
 		r.setGuest(g, ha.GuestFrozen, g.Refused)
 		return
 	case node.State == ha.NodeFencing && node.Incarnation == g.Incarnation:
-		if g.State != ha.GuestError {
+		if !r.guestFreed(node, g) && g.State != ha.GuestError {
 			r.setGuest(g, ha.GuestFence, "its node "+string(g.Node)+" is being fenced")
 		}
 		return
@@ -159,7 +164,11 @@ func (r *round) guestFreed(node *ha.NodeRecord, g *ha.GuestRecord) bool {
 				g.Relocations, g.Excluded = 0, nil
 			}
 			g.Move = nil
-			r.setGuest(g, ha.GuestRecovery, fmt.Sprintf("its node %s is fenced (%s)", g.Node, p.Kind()))
+			why := fmt.Sprintf("its node %s is fenced (%s)", g.Node, p.Kind())
+			if !p.Complete() {
+				why = fmt.Sprintf("its node %s cannot write to its disks any more (%s)", g.Node, p.Kind())
+			}
+			r.setGuest(g, ha.GuestRecovery, why)
 		}
 		return true
 	}

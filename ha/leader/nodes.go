@@ -50,7 +50,7 @@ func (r *round) hints(n ha.NodeName, mem *NodeMemory) {
 
 // admit makes the record of a node that registered for the first time.
 func (r *round) admit(n ha.NodeName, rep ha.NodeReport) {
-	rec := &ha.NodeRecord{Schema: ha.Schema, Node: n, Incarnation: rep.Incarnation, Lease: rep.Lease, SystemUUID: rep.SystemUUID}
+	rec := &ha.NodeRecord{Schema: ha.Schema, Node: n, Incarnation: rep.Incarnation, Lease: rep.Lease, SystemUUID: rep.SystemUUID, Epoch: r.epoch()}
 	r.nodes[n] = rec
 	r.setNode(rec, ha.NodeOnline, "registered for the first time")
 }
@@ -129,6 +129,7 @@ func (r *round) left(rec *ha.NodeRecord, mem *NodeMemory, rep ha.NodeReport) {
 // suspect treats a node with a hint of death: power is read at once; fencing begins when lease and gossip agree, after
 // fence_delay, and after daemon_grace while corosync still lists the node.
 func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
+	n := rec.Node
 	why := "gossip lost it; its lease still stands"
 	if mem.LeaseGone != 0 && mem.GossipGone == 0 {
 		why = "its lease ran out; gossip still reaches it"
@@ -139,9 +140,9 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 	if r.passive(rec, mem, why) || mem.LeaseGone == 0 || mem.GossipGone == 0 {
 		return
 	}
-	due := max(mem.LeaseGone, mem.GossipGone).Add(r.Timing.FenceDelay)
-	if r.Corosync.Known && slices.Contains(r.Corosync.Online, rec.Node) {
-		due = max(mem.LeaseGone, mem.GossipGone).Add(max(r.Timing.FenceDelay, r.Timing.DaemonGrace))
+	due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay)
+	if r.Corosync.Known && slices.Contains(r.Corosync.Online, n) {
+		due = max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(max(r.Timing.FenceDelay, r.Timing.DaemonGrace))
 		why += "; corosync still listed the node, its daemon may have died alone"
 	}
 	if r.now < due {

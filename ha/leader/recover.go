@@ -57,6 +57,11 @@ func (r *round) blocked(g *ha.GuestRecord, h ha.Holder) {
 			return
 		}
 	}
+	committed := r.Store.Nodes[h.Node].Rec.Proofs
+	if slices.ContainsFunc(committed, func(p ha.Proof) bool { return !p.Complete() && p.Covers(h, g.Storages) }) {
+		r.setGuest(g, ha.GuestRecovery, fmt.Sprintf("its storages are revoked for %s; waiting to see that they still are", h.Node))
+		return
+	}
 	r.setGuest(g, ha.GuestRecovery, fmt.Sprintf("waiting for %s to prove or say that it holds nothing of it", h.Node))
 }
 

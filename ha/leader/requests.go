@@ -47,6 +47,11 @@ func (r *round) requestFence(rec *ha.NodeRecord, mem *NodeMemory, q ha.Request, 
 		r.answer(rec.Node, id)
 		return
 	}
+	if why := r.unfenceable(rec, mem); why != "" {
+		r.note(rec, "fence refused", "asked for by "+q.By+": "+why)
+		r.answer(rec.Node, id)
+		return
+	}
 	r.beginFence(rec, mem, q.By+" asked for it")
 	r.fences[rec.Node].Operator = q.By
 	r.answer(rec.Node, id)

@@ -61,6 +61,10 @@ type Observation struct {
 	Gossip   map[ha.NodeName]ha.GossipView
 	Corosync ha.CorosyncView
 	Readings []ha.DeviceReading // answers since the last round
+
+	// Promises are those that this node gave to others while the store was away, with their ends: until then it takes no part in
+	// recovering their guests (DESIGN part 5).
+	Promises map[ha.NodeName]ha.Instant
 }
 
 // Commit is one transaction and what follows when, and only when, it succeeds.

@@ -25,6 +25,9 @@ type world struct {
 	coro    ha.CorosyncView
 	pending []ha.DeviceReading
 	device  map[string]*bmc
+	other   map[string]interface {
+		answer(now ha.Instant, c ha.DeviceCommand) ha.DeviceReading
+	}
 	sent    []ha.DeviceCommand
 	revoked []ha.LeaseID
 	trans   []ha.Transition
@@ -56,13 +59,18 @@ func newWorld(t *testing.T, nodes int) *world {
 		n := ha.NodeName(fmt.Sprintf("n%d", i+1))
 		w.leader.Members = append(w.leader.Members, ha.Member{Name: n})
 		dev := string(n) + "-bmc"
-		w.leader.Plans[n] = ladder.Plan{Levels: [][]ladder.Device{{{Name: dev, Switches: true}}, {{Name: "manual"}}}}
+		w.leader.Plans[n] = ladder.Plan{Levels: [][]ladder.Device{{{Name: dev, Kind: ha.PowerDevice}}, {{Name: "manual"}}}}
 		w.device[dev] = &bmc{power: ha.PowerOn, uuid: uuidOf(n)}
 		w.coro.Online = append(w.coro.Online, n)
 		w.boot(n, boot(n))
 	}
 	w.coro.Known, w.coro.Quorate = true, true
 	_ = tm
+	cluster := ha.ClusterRecord{Schema: ha.Schema, Epoch: 1, ListRev: 1}
+	for _, m := range w.leader.Members {
+		cluster.Members = append(cluster.Members, m.Name)
+	}
+	w.put(ha.KeyCluster, cluster)
 	w.run(3)
 	return w
 }
@@ -71,7 +79,7 @@ func (w *world) boot(n ha.NodeName, inc ha.Incarnation) {
 	tm, _ := ha.Profile("normal")
 	id := ha.LeaseID(100 + w.rev)
 	w.put(ha.KeyLease(n), ha.LeaseRecord{Node: n, Incarnation: inc, Lease: id})
-	w.put(ha.KeyReport(n), ha.NodeReport{Schema: 1, Node: n, Incarnation: inc, Lease: id, SystemUUID: uuidOf(n), Timing: tm, Memory: 16 << 30, Quorate: true,
+	w.put(ha.KeyReport(n), ha.NodeReport{Schema: 1, Node: n, Incarnation: inc, Lease: id, SystemUUID: uuidOf(n), Epoch: 1, Timing: tm, Memory: 16 << 30, Quorate: true,
 		Storages: []ha.StorageReport{{Name: "ceph", Shared: true, Active: true}}})
 	w.gossip[n] = ha.GossipView{Known: true, Alive: true}
 }
@@ -208,6 +216,10 @@ func (w *world) apply(c Commit) {
 }
 
 func (w *world) answer(c ha.DeviceCommand) {
+	if x := w.other[c.Device]; x != nil {
+		w.pending = append(w.pending, x.answer(w.now, c))
+		return
+	}
 	b := w.device[c.Device]
 	r := ha.DeviceReading{Device: c.Device, Node: c.Node, Incarnation: c.Incarnation, Action: c.Action, Asked: w.now, Answered: w.now, Power: ha.PowerUnknown, Problem: b.problem}
 	if b.problem == "" && c.Action == ha.DeviceRead {
