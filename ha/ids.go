@@ -46,6 +46,18 @@ type Term int64
 // Generation counts a guest's assignments; it grows by one with each.
 type Generation int64
 
+// Epoch counts the lives of the store: it grows when a copy was restored or a new cluster forced (R8).
+type Epoch int64
+
+// Isolation is what a node does with its guests when its permit ends.
+type Isolation string
+
+// The two ways. IsolationKeep is allowed only where every guest's disks can be taken away from outside (storage fencing).
+const (
+	IsolationStop Isolation = ""     // the guard ends them (R2)
+	IsolationKeep Isolation = "keep" // they run on; others take them over only when their storage was revoked or the node is off
+)
+
 // LeaseID is an etcd lease's id.
 type LeaseID int64
 

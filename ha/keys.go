@@ -10,6 +10,9 @@ import (
 // KeyLeader is the key that the leader holds; its create revision is the term.
 const KeyLeader = "leader"
 
+// KeyCluster is the key of the cluster record.
+const KeyCluster = "cluster"
+
 // Key prefixes, relative to the cluster's own prefix in the store.
 const (
 	PrefixLease       = "lease/"
@@ -69,6 +72,7 @@ type Snapshot struct {
 	Revision     int64
 	Leader       *LeaderRecord
 	Term         Term // create revision of the leader key, 0 without a leader
+	Cluster      Versioned[ClusterRecord]
 	Leases       map[NodeName]Versioned[LeaseRecord]
 	Reports      map[NodeName]Versioned[NodeReport]
 	Nodes        map[NodeName]Versioned[NodeRecord]
@@ -106,6 +110,10 @@ func (s *Snapshot) put(kv KV) error {
 	case KeyLeader + "/":
 		s.Leader, s.Term = &LeaderRecord{}, Term(kv.CreateRev)
 		return json.Unmarshal(kv.Value, s.Leader)
+	case KeyCluster + "/":
+		s.Cluster = Versioned[ClusterRecord]{Rev: kv.ModRev}
+		err := json.Unmarshal(kv.Value, &s.Cluster.Rec)
+		return s.checked(kv, err, s.Cluster.Rec.Schema)
 	case PrefixLease:
 		return decode(s.Leases, NodeName(rest), kv)
 	case PrefixReport:

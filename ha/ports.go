@@ -58,9 +58,11 @@ type DeviceAction string
 
 // Device actions.
 const (
-	DeviceRead DeviceAction = "read"
-	DeviceOff  DeviceAction = "off"
-	DeviceOn   DeviceAction = "on"
+	DeviceRead   DeviceAction = "read"
+	DeviceOff    DeviceAction = "off"
+	DeviceOn     DeviceAction = "on"
+	DeviceRevoke DeviceAction = "revoke" // take the incarnation's access to storages away
+	DevicePoison DeviceAction = "poison" // write the message that makes the node end itself
 )
 
 // DeviceCommand asks the executor for one action on one device.
@@ -70,11 +72,13 @@ type DeviceCommand struct {
 	Incarnation Incarnation // read before the command, so that the answer is about it or an older one
 	Action      DeviceAction
 	Term        Term
+	Clients     []string      // storage devices: the addresses that the incarnation published
 	Deadline    Instant       // the executor is killed then; 0 for a read, which needs no leadership
 	Timeout     time.Duration // of the single request
 }
 
-// DeviceReading is the executor's answer to a command.
+// DeviceReading is the executor's answer to a command. What is read is said literally; a success of "off", "revoke" or
+// "poison" says only that the device took the command.
 type DeviceReading struct {
 	Device      string
 	Node        NodeName
@@ -82,9 +86,13 @@ type DeviceReading struct {
 	Action      DeviceAction
 	Asked       Instant // before the request was sent
 	Answered    Instant
-	Power       Power  // of a read; PowerUnknown otherwise
-	SystemUUID  string // of a read, where the device tells
-	Problem     string // empty: the device answered as it should
+	Power       Power            // of a read; PowerUnknown otherwise
+	SystemUUID  string           // of a read, where the device tells
+	Clients     []string         // storage devices: the addresses that the answer is about
+	Storages    []StorageReading // of a storage device's read
+	Pills       int              // of a poison device's read: disks on which the message in the node's slot was read back
+	Disks       int              // of how many disks that the device has, readable or not
+	Problem     string           // empty: the device answered as it should
 }
 
 // Errors of the Proxmox port that decide what an agent does next.

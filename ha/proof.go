@@ -51,6 +51,17 @@ func (p Proof) Node() NodeName { return p.p.Node }
 // Incarnation says which boot of the node it is about.
 func (p Proof) Incarnation() Incarnation { return p.p.Incarnation }
 
+// Storages says which storages a StorageRevoked is about; other proofs are about everything and have none.
+func (p Proof) Storages() []string { return slices.Clone(p.p.Storages) }
+
+// Complete says whether the proof covers everything of its incarnation, whatever storages a guest uses.
+func (p Proof) Complete() bool { return p.p.Kind != "" && p.p.Kind != StorageRevoked }
+
+// Same says whether two proofs prove the same thing; what people were told about it does not matter.
+func (p Proof) Same(q Proof) bool {
+	return p.p.Kind == q.p.Kind && p.p.Node == q.p.Node && p.p.Incarnation == q.p.Incarnation && slices.Equal(p.p.Storages, q.p.Storages)
+}
+
 // Evidence says for people what was seen.
 func (p Proof) Evidence() string { return p.p.Evidence }
 

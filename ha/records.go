@@ -3,7 +3,7 @@ package ha
 import "time"
 
 // Schema is the version of the records below. A daemon refuses to lead over records of a newer one.
-const Schema = 1
+const Schema = 2
 
 // LeaseRecord is a node's lease entry: bound to its etcd lease, gone when that ends. Key lease/NODE, owner: the agent.
 type LeaseRecord struct {
@@ -31,12 +31,17 @@ type NodeReport struct {
 	Armed          bool            `json:"armed"`                     // the guard holds an armed watchdog
 	WatchdogDriver string          `json:"watchdog_driver,omitempty"` // empty: no watchdog
 	Leaving        bool            `json:"leaving,omitempty"`         // stopped in order: silence is not death
+	Epoch          Epoch           `json:"epoch,omitempty"`           // that the node has taken note of, with nothing of an older one under way (R8)
+	WentBack       bool            `json:"went_back,omitempty"`       // it has seen a later state of the store than this one (R8)
+	Highest        Generation      `json:"highest,omitempty"`         // while it says so: the highest generation that it knows of
+	Isolation      Isolation       `json:"isolation,omitempty"`       // what happens to its guests when its permit ends
 	Witness        bool            `json:"witness,omitempty"`
 	Memory         int64           `json:"memory"` // bytes of RAM
 	Quorate        bool            `json:"quorate"`
 	CorosyncOnline []NodeName      `json:"corosync_online"` // as its .members lists them
 	Storages       []StorageReport `json:"storages"`
 	Guests         []GuestSeen     `json:"guests"`             // configs under this node's directory, by VMID
+	Clients        []string        `json:"clients,omitempty"`  // every address from which it writes to shared storages; revocation names them
 	Problems       []string        `json:"problems,omitempty"` // what its operator should know and do
 }
 
@@ -62,6 +67,15 @@ type GuestSeen struct {
 	Lock      string    `json:"lock,omitempty"`
 	Onboot    bool      `json:"onboot"`
 	Priority  int       `json:"priority,omitempty"` // higher starts first
+}
+
+// ClusterRecord is what all members must agree on. Key cluster, owner: the leader.
+type ClusterRecord struct {
+	Schema  int        `json:"schema"`
+	Epoch   Epoch      `json:"epoch"`    // bumped when the store was restored or forced anew (R8)
+	Reason  string     `json:"reason"`   // why this epoch began
+	ListRev int64      `json:"list_rev"` // grows with each change of Members
+	Members []NodeName `json:"members"`  // ascending
 }
 
 // Phase is how far an agent is with a guest's assignment.
@@ -98,15 +112,20 @@ type GuestReport struct {
 // DeviceCheck is what a fencing device showed during an incarnation's live lease (R3: device identity).
 type DeviceCheck struct {
 	Device      string      `json:"device"`
+	Kind        DeviceKind  `json:"kind,omitempty"` // empty: power
 	Incarnation Incarnation `json:"incarnation"`
-	ReadOn      bool        `json:"read_on"`      // it read "on" while the lease was alive
+	ReadOn      bool        `json:"read_on"`      // it showed the living node as it is: power on, access open, no message in its slot
 	UUIDMatched bool        `json:"uuid_matched"` // its system UUID is the node's
 	Confirmed   string      `json:"confirmed,omitempty"`
 	Problem     string      `json:"problem,omitempty"` // why it would not work today
 }
 
-// Identified says whether the device may prove anything about incarnation inc.
+// Identified says whether the device may prove anything about incarnation inc. Storage and poison devices know no system UUID:
+// for them the last look during the live lease must have been without problem.
 func (c DeviceCheck) Identified(inc Incarnation) bool {
+	if c.Kind == StorageDevice || c.Kind == PoisonDevice {
+		return c.Incarnation == inc && c.ReadOn && c.Problem == ""
+	}
 	return c.Incarnation == inc && c.ReadOn && (c.UUIDMatched || c.Confirmed != "")
 }
 
@@ -123,6 +142,8 @@ type NodeRecord struct {
 	Drain       bool          `json:"drain,omitempty"`       // an operator's wish; survives leaders
 	Devices     []DeviceCheck `json:"devices,omitempty"`
 	Proofs      []Proof       `json:"proofs,omitempty"` // about past incarnations that are still holders of guests
+	Fences      []time.Time   `json:"fences,omitempty"` // when it was fenced, the last hour: it may be flapping
+	Epoch       Epoch         `json:"epoch,omitempty"`  // that the record was last judged in (R8)
 }
 
 // Move is a planned move of a guest between two living nodes.
@@ -156,12 +177,13 @@ type GuestRecord struct {
 	Refused     string      `json:"refused,omitempty"` // R7: why nothing may be done to it (Proxmox's own HA manages it)
 	Relocations int         `json:"relocations,omitempty"`
 	Excluded    []NodeName  `json:"excluded,omitempty"` // nodes tried since it last ran
+	Epoch       Epoch       `json:"epoch,omitempty"`    // that the assignment belongs to: nothing is done for one of another (R8)
 }
 
 // FenceStep is one thing that was done or read while fencing, for the ladder's memory and for people.
 type FenceStep struct {
 	Device string    `json:"device"`
-	Action string    `json:"action"` // off, read, on, confirm, wait
+	Action string    `json:"action"` // off, revoke, poison, read, on, wait, proof
 	Result string    `json:"result"`
 	Term   Term      `json:"term"`
 	At     time.Time `json:"at"`
@@ -178,11 +200,16 @@ type FenceRecord struct {
 	Operator    string      `json:"operator,omitempty"` // who asked for it; empty: decided by the leader
 	Term        Term        `json:"term"`               // of the leader that wrote it last
 	Since       time.Time   `json:"since"`
-	Level       int         `json:"level"`     // index of the level being tried
-	Commanded   []string    `json:"commanded"` // devices whose "off" intent is committed for this incarnation
-	Steps       []FenceStep `json:"steps"`     // last MaxFenceSteps
-	Proofs      []Proof     `json:"proofs"`
-	Problem     string      `json:"problem,omitempty"` // why there is no proof yet, and what to do
+	Level       int         `json:"level"`             // index of the level being tried
+	Commanded   []string    `json:"commanded"`         // devices whose command (off, revoke, poison) is committed as an intent for this incarnation
+	Steps       []FenceStep `json:"steps"`             // last MaxFenceSteps
+	Proofs      []Proof     `json:"proofs"`            // at most one StorageRevoked: all storages that are proven revoked
+	Problem     string      `json:"problem,omitempty"` // why there is no complete proof yet, and what to do
+
+	Clients      []string `json:"clients,omitempty"`       // that the incarnation published: revocation is about these
+	Delivered    []string `json:"delivered,omitempty"`     // poison devices whose message was read back on a majority: never written again, it could meet the next boot
+	Restored     []string `json:"restored,omitempty"`      // storages proven revoked once and then found open
+	LeaseRevoked bool     `json:"lease_revoked,omitempty"` // a lease was ended before its time: the permit may outlive it by the lease TTL
 }
 
 // MaxFenceSteps bounds FenceRecord.Steps.

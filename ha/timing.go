@@ -13,6 +13,7 @@ type Timing struct {
 	LeaseTTL        time.Duration `json:"lease_ttl"`        // etcd lease of a node
 	RenewEvery      time.Duration `json:"renew_every"`      // pause between two renewals
 	RenewTimeout    time.Duration `json:"renew_timeout"`    // one renewal call
+	PeerTimeout     time.Duration `json:"peer_timeout"`     // one round of asking the other members for a peer permit
 	DriftMargin     time.Duration `json:"drift_margin"`     // clock drift over a TTL plus scheduling: taken off every permit
 	PermitGrace     time.Duration `json:"permit_grace"`     // from the permit's end to the first kill
 	KillTime        time.Duration `json:"kill_time"`        // from the first kill to "not clean in time"
@@ -39,6 +40,7 @@ var ErrTiming = errors.New("impossible timing")
 func Profile(name string) (Timing, error) {
 	t := Timing{
 		Profile: name, LeaseTTL: 5 * time.Second, RenewEvery: time.Second, RenewTimeout: time.Second,
+		PeerTimeout: 500 * time.Millisecond,
 		DriftMargin: 500 * time.Millisecond, PermitGrace: 500 * time.Millisecond, KillTime: 3 * time.Second,
 		WatchdogTimeout: 10 * time.Second, WatchdogFeed: 2 * time.Second, SelfFenceMargin: time.Second,
 		GossipProbe: 200 * time.Millisecond, GossipTimeout: 100 * time.Millisecond, GossipMult: 4,
@@ -51,10 +53,12 @@ func Profile(name string) (Timing, error) {
 		t.Profile = "normal"
 	case "fast":
 		t.LeaseTTL, t.RenewEvery, t.RenewTimeout = 3*time.Second, 500*time.Millisecond, 700*time.Millisecond
+		t.PeerTimeout = 250 * time.Millisecond
 		t.DriftMargin, t.DeviceTimeout = 300*time.Millisecond, 1500*time.Millisecond
 		t.EtcdHeartbeat, t.EtcdElection = 50*time.Millisecond, 500*time.Millisecond
 	case "patient":
 		t.LeaseTTL, t.RenewEvery, t.RenewTimeout = 20*time.Second, 3*time.Second, 4*time.Second
+		t.PeerTimeout = 2 * time.Second
 		t.DriftMargin, t.PermitGrace, t.DeviceTimeout = time.Second, time.Second, 10*time.Second
 		t.GossipProbe, t.GossipTimeout = time.Second, 500*time.Millisecond
 		t.EtcdHeartbeat, t.EtcdElection = 500*time.Millisecond, 5*time.Second
@@ -68,11 +72,25 @@ func Profile(name string) (Timing, error) {
 // moment (its receipt), so the lease outlives the permit by at least DriftMargin.
 func (t Timing) PermitDeadline(sent Instant) Instant { return sent.Add(t.LeaseTTL - t.DriftMargin) }
 
+// PromiseEnd is how long a peer that received a request at `received` keeps its promise to take no part in recovering the asker's
+// guests: the permit that it gives ends a TTL less the margin after the request was sent, by another clock (DESIGN part 5).
+func (t Timing) PromiseEnd(received Instant) Instant { return received.Add(t.LeaseTTL + t.DriftMargin) }
+
+// AskBy is how long after its last good renewal a node that lost the store has its first answers from the peers, at the latest: a
+// renewal is due, fails, the round before missed a peer that had not noticed yet, and one more round.
+func (t Timing) AskBy() time.Duration { return 2*t.RenewEvery + t.RenewTimeout + 2*t.PeerTimeout }
+
 // SelfFence is W: after the permit's end, the longest time in which an armed node ends its guests or itself.
 // Term by term: grace, kill routine, watchdog, margin.
 func (t Timing) SelfFence() time.Duration {
 	return t.PermitGrace + t.KillTime + t.WatchdogTimeout + t.SelfFenceMargin
 }
+
+// RevokeRecheck is the pause between two looks at revoked storages: R3 sets it, whatever the profile.
+func (t Timing) RevokeRecheck() time.Duration { return 10 * time.Second }
+
+// MinMsgWait is the shortest wait after a poison pill's read-back that proves anything about a node with these timings.
+func (t Timing) MinMsgWait() time.Duration { return 2 * t.WatchdogTimeout }
 
 // QuietTime is how long a starting daemon neither campaigns nor fences nor starts guests: the longest permit
 // that could exist (DESIGN part 5), because it may have forgotten a promise.
@@ -92,10 +110,12 @@ func (t Timing) Check() error {
 	}{
 		{t.RenewEvery > 0 && t.LeaseTTL > 0, "lease_ttl and renew_every must be positive"},
 		{t.LongestStall() > t.RenewTimeout, fmt.Sprintf("lease_ttl %v - drift margin %v - renew_every %v must exceed renew_timeout %v, or one lost renewal ends the permit", t.LeaseTTL, t.DriftMargin, t.RenewEvery, t.RenewTimeout)},
+		{t.AskBy() < t.LeaseTTL-t.DriftMargin, fmt.Sprintf("2 x renew_every + renew_timeout + 2 x peer_timeout = %v must be under lease_ttl - drift margin = %v, or a store that dies ends every permit before the peers can answer", t.AskBy(), t.LeaseTTL-t.DriftMargin)},
 		{t.LeaseTTL%time.Second == 0, fmt.Sprintf("lease_ttl %v must be whole seconds (etcd's unit)", t.LeaseTTL)},
 		{2*t.LeaseTTL >= 3*t.EtcdElection, fmt.Sprintf("lease_ttl %v must be at least 1.5 x etcd_election %v (etcd's minimum)", t.LeaseTTL, t.EtcdElection)},
 		{t.EtcdElection >= 5*t.EtcdHeartbeat, fmt.Sprintf("etcd_election %v must be at least 5 x etcd_heartbeat %v", t.EtcdElection, t.EtcdHeartbeat)},
 		{t.DeviceTimeout <= t.LeaseTTL-t.DriftMargin-t.RenewEvery, fmt.Sprintf("device_timeout %v must be at most lease_ttl - drift margin - renew_every = %v, or a leader could never send a device command (R4); use a more patient profile", t.DeviceTimeout, t.LongestStall())},
+		{t.DeviceTimeout <= t.RevokeRecheck(), fmt.Sprintf("device_timeout %v must be at most the %v between two looks at a revoked storage (R3)", t.DeviceTimeout, t.RevokeRecheck())},
 		{t.WatchdogFeed*2 < t.WatchdogTimeout, fmt.Sprintf("watchdog_feed %v must be under half of watchdog_timeout %v", t.WatchdogFeed, t.WatchdogTimeout)},
 		{t.OffReadGap >= time.Second, fmt.Sprintf("off_read_gap %v must be at least 1s (R3)", t.OffReadGap)},
 		{t.GossipTimeout < t.GossipProbe, fmt.Sprintf("gossip_timeout %v must be under gossip_probe %v", t.GossipTimeout, t.GossipProbe)},

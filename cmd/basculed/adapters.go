@@ -81,7 +81,10 @@ func (g guardPort) Permit(ctx context.Context, inc ha.Incarnation, deadline ha.I
 	return err
 }
 
-// Arm asks for an armed watchdog.
+// End ends the permit before its deadline.
+func (g guardPort) End(ctx context.Context) error { _, err := g.Client.End(ctx); return err }
+
+// Arm is agent.Guard.
 func (g guardPort) Arm(ctx context.Context) error { _, err := g.Client.Arm(ctx); return err }
 
 // Disarm is the orderly stop.

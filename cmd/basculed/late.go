@@ -13,7 +13,13 @@ func (l *lateAgent) set(a *agent.Agent) { l.a.Store(a) }
 
 func (l *lateAgent) wake() {
 	if a := l.a.Load(); a != nil {
-		a.WakeLeader()
+		a.GossipChanged()
+	}
+}
+
+func (l *lateAgent) receive(msg []byte) {
+	if a := l.a.Load(); a != nil {
+		a.Receive(msg)
 	}
 }
 

@@ -59,6 +59,7 @@ func (p *parts) run(ctx, stopped context.Context) error {
 	p.store.StartView(ctx, p.agent.ViewChanged)
 	g.Go(func() error { return p.agent.Run(ctx) })
 	g.Go(func() error { p.alerts.Run(ctx); return nil })
+	g.Go(func() error { p.journal.Run(ctx); return nil })
 	if p.driver != nil {
 		g.Go(func() error { p.watchPrivileges(ctx); return nil })
 	}

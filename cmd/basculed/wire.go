@@ -22,6 +22,7 @@ import (
 	"bascule/ha/etcd"
 	"bascule/ha/gossip"
 	"bascule/ha/guard"
+	recorder "bascule/ha/journal"
 	"bascule/ha/ladder"
 	"bascule/ha/leader"
 	"bascule/ha/node"
@@ -42,6 +43,8 @@ type parts struct {
 	driver *proxmox.Driver
 	alerts *alert.Notifier
 	agent  *agent.Agent
+
+	journal *recorder.Journal
 }
 
 // assemble opens everything. Nothing in it waits for other nodes.
@@ -64,14 +67,16 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 	if p.store, err = openStore(ctx, cfg, log); err != nil {
 		return nil, err
 	}
+	p.journal = recorder.New(recorder.Config{Dir: filepath.Join(cfg.DataDir, "journal"), Version: version, Node: cfg.Node, Boot: h.incarnation,
+		Log: log.WithField("part", "journal")})
 	ac := agent.Config{
 		Node: node.Config{Self: cfg.Node, Incarnation: h.incarnation, Timing: cfg.Timing(), MaxRestart: cfg.Limits.MaxRestart,
-			ParallelStarts: cfg.Limits.ParallelStarts, Witness: cfg.Role == config.RoleWitness},
+			ParallelStarts: cfg.Limits.ParallelStarts, Witness: cfg.Role == config.RoleWitness, Plans: plans},
 		Leader: leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: cfg.Members, Plans: plans,
 			MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, HostReserve: hostReserve}},
 		Version: version, SystemUUID: h.systemUUID, TrustDriver: func(d string) bool { return d != "" && (d != "softdog" || cfg.Guard.TrustSoftdog) },
-		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), GuestsFile: filepath.Join(cfg.RunDir, "guests.json"), Now: bootNow,
-		Store: storePort{p.store}, Executor: exec, Notifier: p.alerts, Log: log, Alive: newPulse(),
+		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), SeenFile: filepath.Join(cfg.DataDir, "seen.json"), GuestsFile: filepath.Join(cfg.RunDir, "guests.json"), Now: bootNow,
+		Store: storePort{p.store}, Executor: exec, Notifier: p.alerts, Recorder: p.journal, Log: log, Alive: newPulse(),
 	}
 	if !ac.Node.Witness {
 		if p.driver, err = openProxmox(cfg, h, log); err != nil {
@@ -105,7 +110,7 @@ func (p *parts) openGossip(ac *agent.Config, h host, log logrus.FieldLogger) err
 		Meta: func() gossip.Meta {
 			return gossip.Meta{Incarnation: h.incarnation, Leaving: late.leaving(), Version: version}
 		},
-		Changed: late.wake})
+		Changed: late.wake, Receive: late.receive})
 	if err != nil {
 		return err
 	}
@@ -152,7 +157,7 @@ func openAlerts(cfg *config.Config, log logrus.FieldLogger) (*alert.Notifier, er
 func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan, error) {
 	var specs []fencing.Spec
 	var problems []config.Problem
-	switches := map[string]bool{}
+	kinds := map[string]ha.DeviceKind{}
 	all := methods.All()
 	for _, d := range cfg.Devices() {
 		spec := fencing.Spec{Name: d.Name, Node: d.Node, Method: d.Method, Settings: d.Settings}
@@ -165,7 +170,7 @@ func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan
 			problems = append(problems, d.Problem("settings", err))
 			continue
 		}
-		switches[d.Name] = m.Switches
+		kinds[d.Name] = deviceKind(m)
 		specs = append(specs, spec)
 	}
 	if len(problems) > 0 {
@@ -177,13 +182,26 @@ func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan
 		for _, level := range cfg.Levels(m.Name) {
 			var devices []ladder.Device
 			for _, name := range level {
-				devices = append(devices, ladder.Device{Name: name, Switches: switches[name]})
+				devices = append(devices, ladder.Device{Name: name, Kind: kinds[name]})
 			}
 			plan.Levels = append(plan.Levels, devices)
 		}
 		plans[m.Name] = plan
 	}
 	return specs, plans, nil
+}
+
+// deviceKind says what a method's devices do in the ladder.
+func deviceKind(m fencing.Method) ha.DeviceKind {
+	switch {
+	case m.Proof == ha.StorageRevoked:
+		return ha.StorageDevice
+	case m.Proof == ha.PoisonPill:
+		return ha.PoisonDevice
+	case m.Switches:
+		return ha.PowerDevice
+	}
+	return ha.ManualDevice
 }
 
 func methodNames(all fencing.Methods) string {

@@ -21,6 +21,7 @@ type Config struct {
 	SystemUUID  string
 	TrustDriver func(watchdogDriver string) bool // whether a guard with this driver counts as armed
 	LeaseFile   string                           // keeps the lease id over a restart
+	SeenFile    string                           // keeps how far the store had come, and the member list, over restarts and boots
 	GuestsFile  string                           // generations of the guests started here, for people and the lab
 	Now         func() ha.Instant                // CLOCK_BOOTTIME
 	Store       Store
@@ -30,6 +31,7 @@ type Config struct {
 	Processes   Processes
 	Executor    Executor
 	Notifier    Notifier
+	Recorder    Recorder // nil: decisions are not kept
 	Log         logrus.FieldLogger
 	Alive       func() // called by the machine's loop at least once a second (systemd's watchdog)
 }
@@ -41,12 +43,15 @@ type Agent struct {
 	events chan node.Event
 	looks  chan struct{} // asks for an inventory now
 	leads  chan struct{} // wakes the leader's loop
+	heard  chan struct{} // gossip changed
+	peers  chan []byte   // messages of the other members
 	sync   chan struct{} // asks to send the permit's guests to the guard
 	permit turn          // to make and send a permit: an older list of guests never overtakes a newer one
 	report turn          // to write the node report
 
 	mu        sync.Mutex
 	lease     node.Lease
+	standing  standing
 	view      ha.Snapshot
 	viewAt    time.Time
 	viewOK    bool
@@ -67,7 +72,7 @@ type Agent struct {
 
 // New makes an agent; Run starts it.
 func New(c Config) *Agent {
-	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1),
+	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1), heard: make(chan struct{}, 1), peers: make(chan []byte, 64),
 		sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, subs: map[chan struct{}]struct{}{}}
 	a.reports = newReporter(a)
 	a.readings = &readings{wake: a.WakeLeader}
@@ -76,13 +81,14 @@ func New(c Config) *Agent {
 
 // Run works until ctx ends. It returns the first error of a loop; an orderly stop is Leave, then cancelling ctx.
 func (a *Agent) Run(ctx context.Context) error {
-	adopt, deadline := a.adoptable(ctx)
+	kept := a.kept(ctx)
 	a.runCtx = ctx
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.machineLoop(ctx, adopt, deadline) })
+	g.Go(func() error { return a.machineLoop(ctx, kept) })
 	g.Go(func() error { return a.leaderLoop(ctx) })
 	g.Go(func() error { return a.viewLoop(ctx) })
 	g.Go(func() error { return a.healthLoop(ctx) })
+	g.Go(func() error { return a.peerLoop(ctx) })
 	g.Go(func() error { return a.reports.loop(ctx) })
 	if !a.cfg.Node.Witness {
 		g.Go(func() error { return a.lookLoop(ctx) })
@@ -124,8 +130,14 @@ func poke(c chan struct{}) {
 	}
 }
 
-// WakeLeader makes the leader's loop look again now. It never blocks; gossip and devices call it.
+// WakeLeader makes the leader's loop look again now. It never blocks; devices call it.
 func (a *Agent) WakeLeader() { poke(a.leads) }
+
+// GossipChanged tells the agent that gossip sees something else. It never blocks.
+func (a *Agent) GossipChanged() {
+	poke(a.heard)
+	a.WakeLeader()
+}
 
 // Problem notes or clears (empty text) something that the node's operator should know and do.
 func (a *Agent) Problem(key, text string) {

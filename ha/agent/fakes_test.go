@@ -137,6 +137,23 @@ func (g fakeGossip) View() map[ha.NodeName]ha.GossipView {
 	return v
 }
 
+// Send is the agent's port: what is cut off reaches nobody.
+func (g fakeGossip) Send(to ha.NodeName, msg []byte) error {
+	g.w.mu.Lock()
+	o := g.w.nodes[to]
+	reached := !g.m.cut && !o.cut && o.heard && o.proc != nil
+	var a *Agent
+	if reached {
+		a = o.proc.agent
+	}
+	g.w.mu.Unlock()
+	if !reached {
+		return errors.New("no living member of this name")
+	}
+	a.Receive(msg)
+	return nil
+}
+
 // UpdateMeta is the agent's port.
 func (g fakeGossip) UpdateMeta() {
 	g.w.mu.Lock()
@@ -240,6 +257,17 @@ func (g *fakeGuard) Arm(context.Context) error {
 	}
 	g.armed = true
 	g.w.note(g.m.name, "guard: armed", nil)
+	return nil
+}
+
+// End is the agent's port.
+func (g *fakeGuard) End(context.Context) error {
+	g.w.mu.Lock()
+	if g.phase == "permitted" {
+		g.deadline = min(g.deadline, g.w.boottime())
+	}
+	g.w.mu.Unlock()
+	time.AfterFunc(600*time.Millisecond, g.enforce)
 	return nil
 }
 

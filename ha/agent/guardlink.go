@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -20,7 +18,7 @@ func (a *Agent) guardLoop(ctx context.Context) error {
 	tick := time.NewTicker(guardEvery)
 	defer tick.Stop()
 	for {
-		a.askGuard(ctx, a.syncGuard(ctx, nil))
+		a.askGuard(ctx, a.syncGuard(ctx))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -60,7 +58,7 @@ func (a *Agent) askGuard(ctx context.Context, refused error) {
 	if !st.Connected {
 		return
 	}
-	if !sameWaits(st.Timing, a.cfg.Node.Timing) {
+	if !node.SameWaits(st.Timing, a.cfg.Node.Timing) {
 		a.Problem("guard timing", "the guard runs with other waits than basculed: this node gives no proof by self-fencing; restart bascule-guard when no guest runs here, or set the timing back")
 	} else {
 		a.Problem("guard timing", "")
@@ -74,43 +72,31 @@ func (a *Agent) askGuard(ctx context.Context, refused error) {
 	a.Problem("watchdog", "")
 }
 
+// endPermit tells the guard that the permit ended before its deadline. A guard that does not answer lets it run out.
+func (a *Agent) endPermit(ctx context.Context) {
+	c, cancel := context.WithTimeout(ctx, guardEvery)
+	defer cancel()
+	if a.cfg.Guard == nil {
+		return
+	}
+	if err := a.cfg.Guard.End(c); err != nil {
+		a.log.WithField("reason", err.Error()).Warn("the guard did not take the end of the permit; it ends the guests at the permit's deadline")
+	}
+}
+
 // syncGuard sends the guard the permit and the guests that it covers: all that this node holds, and extra ones that are about to
 // be started. A permit that ended is not sent.
-func (a *Agent) syncGuard(ctx context.Context, extra *ha.GuestRef) error {
+func (a *Agent) syncGuard(ctx context.Context, extra ...ha.GuestRef) error {
 	if err := a.permit.take(ctx); err != nil {
 		return err
 	}
 	defer a.permit.give()
 	a.mu.Lock()
 	l, leaving := a.lease, a.leaving
-	refs := map[ha.VMID]ha.GuestRef{}
-	for id, g := range a.view.Guests {
-		for _, h := range g.Rec.Holders {
-			if h.Node == a.cfg.Node.Self && h.Incarnation == a.cfg.Node.Incarnation {
-				refs[id] = ha.GuestRef{ID: id, Kind: g.Rec.Kind}
-			}
-		}
-	}
-	for _, s := range a.inventory.Guests {
-		if s.Protected && s.Running {
-			refs[s.ID] = ha.GuestRef{ID: s.ID, Kind: s.Kind}
-		}
-	}
-	if !a.viewOK || !a.looked { // not known yet what runs here: what the guard watches stays watched
-		for _, g := range a.guard.Guests {
-			refs[g.ID] = g
-		}
-	}
+	list := a.cfg.Node.PermitGuests(&a.view, a.inventory, a.viewOK && a.looked, a.guard.Guests, extra...)
 	a.mu.Unlock()
-	if extra != nil {
-		refs[extra.ID] = *extra
-	}
 	if leaving || !l.Valid(a.cfg.Now()) {
 		return nil
-	}
-	var list []ha.GuestRef
-	for _, id := range slices.Sorted(maps.Keys(refs)) {
-		list = append(list, refs[id])
 	}
 	c, cancel := context.WithTimeout(ctx, guardEvery)
 	defer cancel()

@@ -49,7 +49,7 @@ func (a *Agent) leaderLoop(ctx context.Context) error {
 		wait := leadEvery
 		if snap, ok := a.viewSince(max(committed, int64(term))); ok {
 			var next ha.Instant
-			st, committed, next = a.round(termCtx, st, snap, l.Term, l.Deadline, committed)
+			st, committed, next = a.round(termCtx, st, snap, l.Term, l.Leased, committed)
 			if next != 0 {
 				wait = min(wait, max(time.Millisecond, next.Sub(a.cfg.Now())))
 			}
@@ -70,7 +70,7 @@ func (a *Agent) viewSince(rev int64) (ha.Snapshot, bool) {
 // round observes, decides and carries out.
 func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, term ha.Term, deadline ha.Instant, committed int64) (leader.State, int64, ha.Instant) {
 	a.mu.Lock()
-	coro := a.corosync
+	coro, promises := a.corosync, a.standing.promises
 	a.mu.Unlock()
 	if snap.Term != term {
 		return st, committed, 0
@@ -79,8 +79,12 @@ func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, te
 		a.Problem("schema", "the store holds records of a newer version ("+snap.NewerSchema+"): this daemon does not lead over them; upgrade it")
 	}
 	o := leader.Observation{Wall: time.Now(), Self: a.cfg.Node.Self, Term: term, Deadline: deadline, Timing: a.cfg.Node.Timing,
-		Store: snap, Gossip: a.cfg.Gossip.View(), Corosync: coro, Readings: a.readings.take()}
-	d := a.cfg.Leader.Decide(a.cfg.Now(), st, o)
+		Store: snap, Gossip: a.cfg.Gossip.View(), Corosync: coro, Readings: a.readings.take(), Promises: promises}
+	now := a.cfg.Now()
+	d := a.cfg.Leader.Decide(now, st, o)
+	if a.cfg.Recorder != nil {
+		a.cfg.Recorder.Round(now, a.cfg.Leader.Options, st, o, d)
+	}
 	for _, r := range d.Reads {
 		go a.device(ctx, r)
 	}

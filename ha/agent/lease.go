@@ -75,10 +75,23 @@ func (a *Agent) register(ctx context.Context, id ha.LeaseID) {
 	rep := a.reports.build(id)
 	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
 	defer cancel()
-	guards, err := a.reports.guards(c, ha.KeyLease(self), ha.KeyReport(self))
+	var own ha.NodeRecord
+	ownRev, err := a.read(c, ha.KeyNode(self), &own)
+	if err == nil && a.Lease().Unbroken && a.cfg.Node.ProvenDead(own) {
+		a.log.WithField("reason", own.Reason).Error("this node is recorded as proven dead: it gives its permit up, and its guests are ended here")
+		a.send(ctx, node.Registered{ID: id, Dead: true})
+		return
+	}
+	var guards []ha.Guard
+	if err == nil {
+		guards, err = a.reports.guards(c, ha.KeyLease(self), ha.KeyReport(self))
+	}
 	if err != nil {
 		a.send(ctx, node.Registered{ID: id})
 		return
+	}
+	if a.Lease().Unbroken { // guests run on: nobody may have proven this boot dead meanwhile
+		guards = append(guards, ha.Guard{Key: ha.KeyNode(self), Rev: ownRev})
 	}
 	t := ha.Txn{Guards: guards, Puts: []ha.Put{
 		{Key: ha.KeyLease(self), Value: ha.Encode(ha.LeaseRecord{Node: self, Incarnation: a.cfg.Node.Incarnation, Lease: id}), Lease: id},

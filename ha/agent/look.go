@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -67,13 +66,7 @@ func sameInventory(a, b ha.Inventory) bool {
 // target that has not been switched over is none.
 func (a *Agent) findStrays(inv ha.Inventory, seen map[ha.VMID]int) []ha.VMID {
 	a.mu.Lock()
-	var refs []ha.GuestRef
-	for _, id := range slices.Sorted(maps.Keys(a.view.Guests)) {
-		g := a.view.Guests[id].Rec
-		if !slices.ContainsFunc(inv.Guests, func(s ha.GuestSeen) bool { return s.ID == id }) && g.Move == nil {
-			refs = append(refs, ha.GuestRef{ID: id, Kind: g.Kind})
-		}
-	}
+	refs := node.StrayCandidates(&a.view, inv)
 	a.mu.Unlock()
 	if len(refs) == 0 {
 		clear(seen)

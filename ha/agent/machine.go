@@ -10,9 +10,9 @@ import (
 
 // machineLoop owns the node's state: one goroutine, one event at a time, effects carried out elsewhere. Nothing in it waits for
 // the store, Proxmox or a log.
-func (a *Agent) machineLoop(ctx context.Context, adopt ha.LeaseID, deadline ha.Instant) error {
+func (a *Agent) machineLoop(ctx context.Context, kept node.Kept) error {
 	m := a.cfg.Node
-	s := node.Start(a.cfg.Now(), m, adopt, deadline)
+	s := node.Start(a.cfg.Now(), m, kept)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -25,8 +25,12 @@ func (a *Agent) machineLoop(ctx context.Context, adopt ha.LeaseID, deadline ha.I
 		}
 		var effects []node.Effect
 		var next ha.Instant
-		s, effects, next = m.Step(a.cfg.Now(), s, e)
-		a.publish(s.Lease)
+		now, before := a.cfg.Now(), s
+		s, effects, next = m.Step(now, s, e)
+		if a.cfg.Recorder != nil {
+			a.cfg.Recorder.Step(now, m, before, e, s, effects, next)
+		}
+		a.publish(s)
 		for _, f := range effects {
 			a.carryOut(ctx, f)
 		}
@@ -40,17 +44,24 @@ func (a *Agent) machineLoop(ctx context.Context, adopt ha.LeaseID, deadline ha.I
 }
 
 // publish makes the lease's state visible to the other loops.
-func (a *Agent) publish(l node.Lease) {
+func (a *Agent) publish(s node.State) {
+	l, standing := s.Lease, standingOf(s)
 	a.mu.Lock()
-	old := a.lease
-	a.lease = l
+	old, was := a.lease, a.standing
+	a.lease, a.standing = l, standing
 	a.mu.Unlock()
+	a.notePeers(s)
+	if !was.equal(standing) {
+		a.keepSeen(standing)
+		a.reports.wake()
+		a.WakeLeader()
+	}
 	if old.ID != l.ID {
 		a.keepLease(l.ID)
-		if l.ID == 0 {
+		if l.ID == 0 && !l.Unbroken {
 			a.reports.forget()
 		}
-		if l.ID == 0 && !l.Leaving {
+		if l.ID == 0 && !l.Leaving && !l.Unbroken {
 			a.log.WithField("reason", "its lease ended").Error("this node lost its permit: its protected guests are stopped here, so that they may run elsewhere; they start again when the store answers")
 		}
 	}
@@ -86,6 +97,16 @@ func (a *Agent) carryOut(ctx context.Context, f node.Effect) {
 		go a.resign(ctx, f.Term)
 	case node.Permit:
 		poke(a.sync)
+	case node.EndPermit:
+		go a.endPermit(ctx)
+	case node.AskPeers:
+		a.askPeers(f)
+	case node.AnswerPeer:
+		a.answerPeer(f)
+	case node.ReadPower:
+		go func() { a.send(ctx, node.PowerRead{Reading: a.cfg.Executor.Do(ctx, f.Command)}) }()
+	case node.RevokeLease:
+		go a.deputize(ctx, f)
 	case node.Report:
 		a.reports.guest(f.Report)
 	case node.Look:

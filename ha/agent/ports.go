@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/leader"
+	"bascule/ha/node"
 )
 
 // Store is the truth (ha/etcd). Errors are those of package ha: ErrConflict, ErrAmbiguous, ErrUnavailable, ErrLeaseGone.
@@ -26,6 +28,7 @@ type Gossip interface {
 	View() map[ha.NodeName]ha.GossipView
 	UpdateMeta()
 	Leave(ctx context.Context) error
+	Send(to ha.NodeName, msg []byte) error // reliable, or an error; what comes in is handed to Agent.Receive
 }
 
 // Proxmox is this node's own Proxmox (ha/proxmox).
@@ -47,6 +50,7 @@ type Proxmox interface {
 // Guard is the guard process (ha/guard).
 type Guard interface {
 	Permit(ctx context.Context, inc ha.Incarnation, deadline ha.Instant, guests []ha.GuestRef) error
+	End(ctx context.Context) error // the permit ended before its deadline
 	Arm(ctx context.Context) error
 	Disarm(ctx context.Context) error
 	Status(ctx context.Context) (ha.GuardStatus, error)
@@ -70,6 +74,12 @@ type Process struct {
 // Executor carries out device commands (fencing). Do answers always, in bounded time.
 type Executor interface {
 	Do(ctx context.Context, c ha.DeviceCommand) ha.DeviceReading
+}
+
+// Recorder keeps decisions so that they can be replayed (ha/journal). It never blocks.
+type Recorder interface {
+	Round(now ha.Instant, l leader.Options, s leader.State, o leader.Observation, d leader.Decision)
+	Step(now ha.Instant, c node.Config, before node.State, e node.Event, after node.State, effects []node.Effect, next ha.Instant)
 }
 
 // Notifier passes stored events on to people (ha/alert). It never blocks.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/node"
 )
 
 // reporter writes this node's reports: the newest of each, only when changed, again after a failure.
@@ -99,20 +100,13 @@ func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 	a := r.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	rep := ha.NodeReport{Schema: ha.Schema, Node: a.cfg.Node.Self, Incarnation: a.cfg.Node.Incarnation, Lease: lease, Version: a.cfg.Version,
-		SystemUUID: a.cfg.SystemUUID, Timing: a.cfg.Node.Timing, Leaving: a.leaving, Witness: a.cfg.Node.Witness,
-		WatchdogDriver: a.guard.Driver, Memory: a.inventory.Memory, Quorate: a.corosync.Quorate,
-		CorosyncOnline: a.corosync.Online, Storages: a.inventory.Storages, Guests: a.inventory.Guests}
-	rep.Armed = a.guard.Connected && a.guard.Armed && !a.leaving && a.cfg.TrustDriver(a.guard.Driver) && sameWaits(a.guard.Timing, a.cfg.Node.Timing)
+	x := node.Circumstances{Lease: lease, Version: a.cfg.Version, SystemUUID: a.cfg.SystemUUID, Leaving: a.leaving,
+		Trusted: a.cfg.TrustDriver(a.guard.Driver), Epoch: a.standing.epoch, Highest: a.standing.highest,
+		Guard: a.guard, Inventory: a.inventory, Corosync: a.corosync}
 	for _, k := range slices.Sorted(maps.Keys(a.problems)) {
-		rep.Problems = append(rep.Problems, a.problems[k])
+		x.Problems = append(x.Problems, a.problems[k])
 	}
-	return rep
-}
-
-// sameWaits says whether the guard runs with the waits that this node publishes: W is derived from them (R6).
-func sameWaits(guard, own ha.Timing) bool {
-	return guard.SelfFence() == own.SelfFence() && guard.LeaseTTL == own.LeaseTTL && guard.PermitGrace == own.PermitGrace
+	return a.cfg.Node.Report(x)
 }
 
 // commit writes this node's own keys, each guarded by its last known revision.

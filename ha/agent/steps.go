@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func (a *Agent) step(ctx context.Context, d node.Do) (node.Outcome, string) {
 	case node.StepVerify, node.StepRecheck:
 		return a.verify(ctx, d)
 	case node.StepExpect:
-		if err := a.syncGuard(ctx, &ha.GuestRef{ID: d.Guest, Kind: d.Kind}); err != nil {
+		if err := a.syncGuard(ctx, ha.GuestRef{ID: d.Guest, Kind: d.Kind}); err != nil {
 			return node.Transient, "the guard does not answer: " + err.Error()
 		}
 		return node.Done, ""
@@ -78,7 +77,7 @@ func (a *Agent) step(ctx context.Context, d node.Do) (node.Outcome, string) {
 		return a.storages(ctx, d)
 	case node.StepStart:
 		a.noteGeneration(d.Guest, d.Record.Generation)
-		if !a.Lease().Valid(a.cfg.Now()) {
+		if !a.Lease().Acts(a.cfg.Now()) {
 			return node.Transient, "the permit ended"
 		}
 		return outcome(p.Start(ctx, d.Guest, d.Kind))
@@ -120,32 +119,13 @@ func (a *Agent) claim(ctx context.Context, d node.Do) (node.Outcome, string) {
 	if err != nil {
 		return node.Transient, err.Error()
 	}
-	if at == a.cfg.Node.Self {
-		return node.Done, ""
-	}
-	for _, from := range d.Record.ConfigFrom {
-		if from == at && !a.runsAt(from, d.Guest) {
-			return outcome(a.cfg.Proxmox.Claim(ctx, d.Guest, d.Kind, from))
-		}
-	}
-	if at == "" {
-		a.mu.Lock()
-		quorate := a.corosync.Quorate
-		a.mu.Unlock()
-		if !quorate {
-			return node.Transient, "no config found, but this node has no corosync quorum"
-		}
-		return node.ConfigGone, fmt.Sprintf("no node's directory has the config of %s", d.Kind.Label(d.Guest))
-	}
-	return node.Elsewhere, fmt.Sprintf("the config of %s lies under %s, which nobody proved dead", d.Kind.Label(d.Guest), at)
-}
-
-// runsAt says whether a registered node reports that the guest runs there: somebody started it by hand, and it is not taken from under it.
-func (a *Agent) runsAt(n ha.NodeName, id ha.VMID) bool {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, lease := a.view.Leases[n]
-	return lease && slices.ContainsFunc(a.view.Reports[n].Rec.Guests, func(s ha.GuestSeen) bool { return s.ID == id && s.Running })
+	from, out, msg := a.cfg.Node.ClaimFrom(d.Record, at, &a.view, a.corosync.Quorate)
+	a.mu.Unlock()
+	if from == "" {
+		return out, msg
+	}
+	return outcome(a.cfg.Proxmox.Claim(ctx, d.Guest, d.Kind, from))
 }
 
 func (a *Agent) storages(ctx context.Context, d node.Do) (node.Outcome, string) {

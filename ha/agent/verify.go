@@ -3,8 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
 
 	"bascule/ha"
 	"bascule/ha/node"
@@ -20,18 +18,13 @@ func (a *Agent) verify(ctx context.Context, d node.Do) (node.Outcome, string) {
 	if err != nil {
 		return node.Transient, err.Error()
 	}
-	n := a.cfg.Node
-	if rec.Node != n.Self || rec.Incarnation != n.Incarnation || rec.Generation != d.Record.Generation || !sameMove(rec.Move, d.Record.Move) {
-		return node.NotMine, fmt.Sprintf("assigned to %s in generation %d", rec.Node, rec.Generation)
+	if out, msg := a.cfg.Node.MayStart(d, rec, a.epoch()); out != node.Done {
+		return out, msg
 	}
-	switch rec.State {
-	case ha.GuestRecovery, ha.GuestFence, ha.GuestFrozen, ha.GuestError:
-		return node.NotMine, fmt.Sprintf("its state is %s: %s", rec.State, rec.Reason)
-	}
-	if err := a.syncGuard(ctx, &ha.GuestRef{ID: d.Guest, Kind: d.Kind}); err != nil {
+	if err := a.syncGuard(ctx, ha.GuestRef{ID: d.Guest, Kind: d.Kind}); err != nil {
 		return node.Transient, "the guard does not answer: " + err.Error()
 	}
-	if !a.Lease().Valid(a.cfg.Now()) {
+	if !a.Lease().Acts(a.cfg.Now()) {
 		return node.Transient, "the permit ended"
 	}
 	switch {
@@ -54,10 +47,7 @@ func (a *Agent) expected(ctx context.Context, rec ha.GuestRecord) (node.Outcome,
 	if _, err := a.read(ctx, ha.KeyGuestReport(rec.Move.Target, rec.ID), &rep); err != nil {
 		return node.Transient, err.Error()
 	}
-	if lease.Incarnation != rec.Move.Inc || rep.Generation != rec.Generation || rep.Incarnation != rec.Move.Inc || rep.Phase != ha.PhaseExpecting {
-		return node.Transient, "waiting for " + string(rec.Move.Target) + " to expect it"
-	}
-	return node.Done, ""
+	return node.Expected(rec, lease, rep)
 }
 
 // announce commits "starting" in one transaction with what the start rests on: the record is unchanged, and this node is not being
@@ -69,13 +59,10 @@ func (a *Agent) announce(ctx context.Context, rec ha.GuestRecord, rev int64) (no
 	if err != nil {
 		return node.Transient, err.Error()
 	}
-	dead := slices.ContainsFunc(own.Proofs, func(p ha.Proof) bool { return p.Incarnation() == a.cfg.Node.Incarnation })
-	if dead || own.State == ha.NodeFencing || own.State == ha.NodeFenced || own.Incarnation != a.cfg.Node.Incarnation {
-		return node.NotMine, fmt.Sprintf("this node is %s: %s", own.State, own.Reason)
+	if out, msg := a.cfg.Node.MayLive(own); out != node.Done {
+		return out, msg
 	}
-	rep := ha.GuestReport{Guest: rec.ID, Node: self, Incarnation: a.cfg.Node.Incarnation, Generation: rec.Generation, Phase: ha.PhaseStarting}
-	t := ha.Txn{Guards: []ha.Guard{{Key: ha.KeyGuest(rec.ID), Rev: rev}, {Key: ha.KeyNode(self), Rev: ownRev}},
-		Puts: []ha.Put{{Key: ha.KeyGuestReport(self, rec.ID), Value: ha.Encode(rep)}}}
+	t := a.cfg.Node.Announcement(rec, rev, ownRev)
 	newer, err := a.cfg.Store.Commit(ctx, t)
 	a.reports.settled(t, newer, err)
 	if err != nil {
@@ -92,8 +79,4 @@ func (a *Agent) read(ctx context.Context, key string, rec any) (rev int64, err e
 	}
 	_ = json.Unmarshal(kv.Value, rec)
 	return kv.ModRev, nil
-}
-
-func sameMove(a, b *ha.Move) bool {
-	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }

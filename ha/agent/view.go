@@ -63,7 +63,10 @@ func (a *Agent) decoded(rev int64, kvs []ha.KV, last int64) ha.Snapshot {
 
 // guestView is what the node's machine needs of the store.
 func (a *Agent) guestView(s ha.Snapshot) node.View {
-	v := node.View{Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{}, Reports: map[ha.VMID]ha.GuestReport{}}
+	v := node.View{Rev: s.Revision, Newer: s.NewerSchema != "", Cluster: s.Cluster.Rec, Leader: s.Leader, Nodes: map[ha.NodeName]ha.NodeRecord{}, Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{}, Reports: map[ha.VMID]ha.GuestReport{}}
+	for n, rec := range s.Nodes {
+		v.Nodes[n] = rec.Rec
+	}
 	for id, g := range s.Guests {
 		v.Records[id] = g.Rec
 	}

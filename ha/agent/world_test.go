@@ -110,7 +110,7 @@ func newWorld(t *testing.T, nodes int) *world {
 		m := &machine{name: n, dir: t.TempDir(), storage: true, version: "test", bmc: bmc{uuid: uuidOf(n)}}
 		w.nodes[n] = m
 		w.opts.Members = append(w.opts.Members, ha.Member{Name: n})
-		w.opts.Plans[n] = ladder.Plan{Levels: [][]ladder.Device{{{Name: string(n) + "-bmc", Switches: true}}, {{Name: "manual"}}}}
+		w.opts.Plans[n] = ladder.Plan{Levels: [][]ladder.Device{{{Name: string(n) + "-bmc", Kind: ha.PowerDevice}}, {{Name: "manual"}}}}
 		w.bootLocked(m)
 	}
 	go w.expire()

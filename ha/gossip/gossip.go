@@ -32,6 +32,7 @@ type Config struct {
 	Meta             func() Meta        // our metadata now; called at start, by UpdateMeta and at Leave; must not block
 	Log              logrus.FieldLogger // required
 	Changed          func()             // called after something changed, from a goroutine of its own
+	Receive          func([]byte)       // called with each message of another member; must not block
 }
 
 // Gossip is one running membership.
@@ -104,7 +105,7 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 	// At 8 (the default) several nodes dying together slow each other's detection; 1 was unstable.
 	mc.AwarenessMaxMultiplier = 2
 	mc.DeadNodeReclaimTime = reclaimAfter
-	mc.Delegate = delegate{meta: g.meta}
+	mc.Delegate = delegate{meta: g.meta, receive: cfg.Receive}
 	mc.Events = g.roster
 	mc.Logger = log.New(newLogBridge(cfg.Log), "", 0)
 	return mc, nil
@@ -127,6 +128,22 @@ func (g *Gossip) View() map[ha.NodeName]ha.GossipView { return g.roster.view() }
 
 // Metas returns the last metadata of every node seen since Start.
 func (g *Gossip) Metas() map[ha.NodeName]Meta { return g.roster.metas() }
+
+// ErrNotHere is wrapped by Send's error when gossip knows no living member of that name.
+var ErrNotHere = errors.New("no living member of this name")
+
+// Send delivers a message to one living member over an encrypted stream, or says why not. It blocks while it connects.
+func (g *Gossip) Send(to ha.NodeName, msg []byte) error {
+	for _, m := range g.list.Members() {
+		if m.Name == string(to) {
+			if err := g.list.SendReliable(m, msg); err != nil {
+				return fmt.Errorf("gossip: message to %s: %w", to, err)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("gossip: message to %s: %w", to, ErrNotHere)
+}
 
 // UpdateMeta announces our metadata again, in the background.
 func (g *Gossip) UpdateMeta() { poke(g.update) }

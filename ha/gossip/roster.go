@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/hashicorp/memberlist"
@@ -75,13 +76,20 @@ func (r *roster) has(addresses []string) bool {
 }
 
 // delegate is memberlist's source of our own metadata; the other callbacks are not used.
-type delegate struct{ meta func() Meta }
+type delegate struct {
+	meta    func() Meta
+	receive func([]byte) // must not block; nil: messages are dropped
+}
 
 // NodeMeta is memberlist's: our metadata in at most limit bytes.
 func (d delegate) NodeMeta(limit int) []byte { return d.meta().encode(limit) }
 
-// NotifyMsg is memberlist's: no messages are sent.
-func (delegate) NotifyMsg([]byte) {}
+// NotifyMsg is memberlist's: a message of another member. The bytes are memberlist's own, so they are copied.
+func (d delegate) NotifyMsg(b []byte) {
+	if d.receive != nil {
+		d.receive(bytes.Clone(b))
+	}
+}
 
 // GetBroadcasts is memberlist's: nothing to broadcast.
 func (delegate) GetBroadcasts(int, int) [][]byte { return nil }

@@ -54,6 +54,11 @@ func (c *Client) Permit(ctx context.Context, p node.GuardPermit) (Status, error)
 	return c.call(ctx, callLimit, request{Op: opPermit, Permit: &p})
 }
 
+// End says that the permit ended now, before its deadline. Permits sent before it count no more.
+func (c *Client) End(ctx context.Context) (Status, error) {
+	return c.call(ctx, callLimit, request{Op: opEnd, End: &node.GuardEnd{Sent: c.stamp()}})
+}
+
 // Arm asks for an armed watchdog and returns nil when it is armed.
 func (c *Client) Arm(ctx context.Context) (Status, error) {
 	return c.call(ctx, watchdogLimit, request{Op: opArm})

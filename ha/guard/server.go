@@ -126,6 +126,11 @@ func decodeRequest(line []byte) (node.GuardEvent, error) {
 	switch r.Op {
 	case opHello, opStatus:
 		return nil, nil
+	case opEnd:
+		if r.End == nil {
+			return nil, errors.New("end request without the time of its sending")
+		}
+		return *r.End, nil
 	case opArm:
 		return node.GuardArm{}, nil
 	case opDisarm:
@@ -136,5 +141,5 @@ func decodeRequest(line []byte) (node.GuardEvent, error) {
 		}
 		return *r.Permit, nil
 	}
-	return nil, fmt.Errorf("operation %q is unknown to this guard: hello, permit, arm, disarm, status", r.Op)
+	return nil, fmt.Errorf("operation %q is unknown to this guard: hello, permit, end, arm, disarm, status", r.Op)
 }

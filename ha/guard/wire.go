@@ -11,6 +11,7 @@ import (
 const (
 	opHello  = "hello"
 	opPermit = "permit"
+	opEnd    = "end"
 	opArm    = "arm"
 	opDisarm = "disarm"
 	opStatus = "status"
@@ -22,6 +23,7 @@ const maxLine = 1 << 20
 type request struct {
 	Op     string            `json:"op"`
 	Permit *node.GuardPermit `json:"permit,omitempty"`
+	End    *node.GuardEnd    `json:"end,omitempty"`
 }
 
 type answer struct {

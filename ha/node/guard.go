@@ -103,6 +103,10 @@ type (
 		Incarnation ha.Incarnation `json:"incarnation"`
 		Sent        ha.Instant     `json:"sent,omitempty"`
 	}
+	// GuardEnd says that the permit ended before its deadline: the store says that the lease is gone. Sent orders it among the permits.
+	GuardEnd struct {
+		Sent ha.Instant `json:"sent"`
+	}
 	// GuardArm asks for an armed watchdog.
 	GuardArm struct{}
 	// GuardDisarm is the agent's orderly stop, sent only after it committed `disarmed`.
@@ -135,6 +139,7 @@ const (
 )
 
 func (GuardPermit) guardEvent()        {}
+func (GuardEnd) guardEvent()           {}
 func (GuardArm) guardEvent()           {}
 func (GuardDisarm) guardEvent()        {}
 func (GuardTick) guardEvent()          {}

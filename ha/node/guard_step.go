@@ -145,6 +145,8 @@ func (m *guardStep) handle(e GuardEvent) {
 	switch e := e.(type) {
 	case GuardPermit:
 		m.permit(e)
+	case GuardEnd:
+		m.end(e)
 	case GuardArm:
 		m.arm()
 	case GuardDisarm:
@@ -181,6 +183,16 @@ func (m *guardStep) permit(e GuardPermit) {
 		s.Guests, s.Incarnation = sortedGuests(e.Guests), cmp.Or(s.Incarnation, e.Incarnation)
 		s.Remaining, s.Problem, s.Scanning = nil, "", false
 	}
+}
+
+// end lets a permit end before its deadline. The grace and the kill follow as at any end.
+func (m *guardStep) end(e GuardEnd) {
+	s := &m.s
+	if s.Phase != GuardPermitted || e.Sent < s.Sent {
+		return
+	}
+	s.Sent = max(s.Sent, min(e.Sent, m.now))
+	s.Deadline = min(s.Deadline, m.now)
 }
 
 func sortedGuests(in []GuestRef) []GuestRef {

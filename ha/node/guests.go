@@ -28,6 +28,7 @@ func (m *machine) drive(id ha.VMID, g *Guest) {
 	switch {
 	case !has:
 		m.unrecorded(id, g)
+	case m.s.Epoch.WentBack || rec.Epoch != m.s.Epoch.Taken: // what it says may be of another life of the store (R8)
 	case rec.Node == m.c.Self && rec.Incarnation == m.c.Incarnation && rec.Move != nil:
 		m.moveAway(id, g, rec)
 	case rec.Node == m.c.Self && rec.Incarnation == m.c.Incarnation:
@@ -130,10 +131,11 @@ func (m *machine) takeOver(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 	}
 }
 
-// mayAct: only under a valid permit that a guard enforces, and not in a starting daemon's quiet time.
+// mayAct: only under a lease's own permit that a guard enforces, in the store's present epoch, and not in a starting daemon's quiet
+// time.
 func (m *machine) mayAct() bool {
 	l := m.s.Lease
-	if !m.s.Guarded || l.Leaving || !l.Valid(m.now) || (l.Phase != LeaseHeld && l.Phase != LeaseRenewing) {
+	if !m.s.Guarded || l.Leaving || !l.Acts(m.now) || m.s.Epoch.WentBack || m.s.Epoch.Taken != m.s.Epoch.Known || (l.Phase != LeaseHeld && l.Phase != LeaseRenewing) {
 		return false
 	}
 	if m.now < l.Quiet {

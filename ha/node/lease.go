@@ -11,6 +11,7 @@ type Lease struct {
 	ID         ha.LeaseID
 	Phase      LeasePhase
 	Deadline   ha.Instant // end of the permit; in the past or 0: none
+	Leased     ha.Instant // up to here the permit is the lease's; what lies beyond came from the peers and begins nothing
 	Sent       ha.Instant // sending of the last good grant or renewal
 	NextTry    ha.Instant
 	Quiet      ha.Instant // neither campaigns nor starts guests before
@@ -20,6 +21,7 @@ type Lease struct {
 	OldTerm    ha.Term    // the view says that we lead under a term that this process never won
 	GuardClean bool
 	Leaving    bool
+	Unbroken   bool  // a new lease is being taken under a permit that has not ended: its guests run on
 	Registered int64 // revision at which the lease key was written; 0: by the process before this one
 }
 
@@ -46,11 +48,13 @@ type Granted struct {
 	OK   bool
 }
 
-// Registered answers Register: the lease key and the report are written.
+// Registered answers Register: the lease key and the report are written. Dead: this incarnation is recorded as proven dead; it must
+// not live on.
 type Registered struct {
-	ID  ha.LeaseID
-	OK  bool
-	Rev int64 // of the write
+	ID   ha.LeaseID
+	OK   bool
+	Dead bool
+	Rev  int64 // of the write
 }
 
 // Renewed answers Renew. Gone: the store says that the lease does not exist any more.
@@ -93,6 +97,9 @@ type Resign struct{ Term ha.Term }
 // Permit tells the guard the permit's deadline.
 type Permit struct{ Deadline ha.Instant }
 
+// EndPermit tells the guard that the permit ended now, before its deadline: the store says that the lease is gone.
+type EndPermit struct{}
+
 func (Granted) event()    {}
 func (Registered) event() {}
 func (Renewed) event()    {}
@@ -105,14 +112,26 @@ func (Renew) effect()     {}
 func (Campaign) effect()  {}
 func (Resign) effect()    {}
 func (Permit) effect()    {}
+func (EndPermit) effect() {}
 
-// Start returns the state of a starting daemon. adopt is the lease kept from before a restart in the same incarnation with the
-// permit deadline that the guard still holds; it is used only while that permit is unbroken.
-func Start(now ha.Instant, c Config, adopt ha.LeaseID, deadline ha.Instant) State {
-	s := State{Guests: map[ha.VMID]Guest{}, Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{}}
+// Kept is what a starting daemon knows of the one before it.
+type Kept struct {
+	// Lease and Deadline continue a permit of this boot that the guard still holds; they count only while it is unbroken.
+	Lease    ha.LeaseID
+	Deadline ha.Instant
+	Members  []ha.NodeName // the cluster's list as last seen
+	ListRev  int64
+	Epoch    ha.Epoch // of the store, and how far it had come (R8)
+	Rev      int64
+}
+
+// Start returns the state of a starting daemon.
+func Start(now ha.Instant, c Config, k Kept) State {
+	s := State{Guests: map[ha.VMID]Guest{}, Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{},
+		Members: k.Members, ListRev: k.ListRev, Epoch: Epoch{Known: k.Epoch, Rev: k.Rev}}
 	s.Lease = Lease{Phase: LeaseEnding, Quiet: now.Add(c.Timing.QuietTime())}
-	if adopt != 0 && now < deadline {
-		s.Lease.ID, s.Lease.Phase, s.Lease.Deadline = adopt, LeaseHeld, deadline
+	if k.Lease != 0 && now < k.Deadline {
+		s.Lease.ID, s.Lease.Phase, s.Lease.Deadline = k.Lease, LeaseHeld, k.Deadline
 	}
 	return s
 }
@@ -120,8 +139,11 @@ func Start(now ha.Instant, c Config, adopt ha.LeaseID, deadline ha.Instant) Stat
 // Valid says whether the permit holds now.
 func (l Lease) Valid(now ha.Instant) bool { return now < l.Deadline }
 
+// Acts says whether the node may begin anything now: its permit is the lease's own, not one of the peers'.
+func (l Lease) Acts(now ha.Instant) bool { return l.Valid(now) && now < l.Leased }
+
 // Leads says whether the node may act as the leader now.
-func (l Lease) Leads(now ha.Instant) bool { return l.Term != 0 && l.Valid(now) }
+func (l Lease) Leads(now ha.Instant) bool { return l.Term != 0 && l.Acts(now) }
 
 // stepLease handles the events of the lease. A permit begins when the node is registered and ends on its own deadline, or at once
 // when the store says that the lease is gone.
@@ -134,19 +156,25 @@ func (m *machine) stepLease(e Event) {
 		if l.Phase != LeaseRegistering || e.ID != l.ID {
 			return
 		}
+		if e.Dead {
+			m.lose()
+			l.NextTry = m.now.Add(m.c.Timing.LeaseTTL)
+			return
+		}
+		m.s.Peers.Failing = !e.OK
 		if !e.OK {
 			l.Phase, l.NextTry = LeaseEnding, m.now.Add(retryPause)
 			return
 		}
-		l.Phase, l.Registered = LeaseHeld, e.Rev
-		m.permit(m.c.Timing.PermitDeadline(l.Sent))
+		l.Phase, l.Registered, l.Unbroken = LeaseHeld, e.Rev, false
+		m.leased(l.Sent)
 	case Renewed:
 		m.renewed(e)
 	case GuardSeen:
 		l.GuardClean = e.Connected && e.Clean
 	case LeaderSeen:
 		if held := l.Phase == LeaseHeld || l.Phase == LeaseRenewing; held && e.Rev >= l.Registered && e.Own != l.ID && !l.Leaving {
-			m.lose() // the others see no lease of ours, or another one: renewing this one proves nothing to them
+			m.gone() // the others see no lease of ours, or another one: renewing this one proves nothing to them
 			return
 		}
 		if l.Term != 0 && e.Rev < int64(l.Term) {
@@ -163,7 +191,7 @@ func (m *machine) stepLease(e Event) {
 	case Campaigned:
 		l.Campaign = false
 		l.NextTry = m.now.Add(retryPause)
-		if e.Term != 0 && l.Valid(m.now) && !l.Leaving {
+		if e.Term != 0 && l.Acts(m.now) && !l.Leaving {
 			l.Term, l.NoLeader = e.Term, false
 		}
 	case Leave:
@@ -177,6 +205,7 @@ func (m *machine) granted(e Granted) {
 	if l.Phase != LeaseGranting {
 		return
 	}
+	m.s.Peers.Failing = !e.OK
 	if !e.OK || l.Leaving {
 		l.Phase, l.NextTry = LeaseEnding, m.now.Add(retryPause)
 		return
@@ -191,22 +220,45 @@ func (m *machine) renewed(e Renewed) {
 		return
 	}
 	l.Phase = LeaseHeld
+	m.s.Peers.Failing = !e.OK && !e.Gone
 	switch {
 	case e.Gone:
-		m.lose()
+		m.gone()
 	case e.OK:
 		l.Sent = e.Sent
-		m.permit(m.c.Timing.PermitDeadline(e.Sent))
+		m.leased(e.Sent)
 	default:
 		l.NextTry = m.now.Add(retryPause)
 	}
 }
 
-// lose ends the permit and the leadership. The guard ends what runs at the deadline that it knows.
+// gone takes in that the lease does not exist any more. While the permit is the lease's own, somebody ended it: the permit ends at
+// once. On a peer permit it ran out in the time without the store, and a new one continues the unbroken permit.
+func (m *machine) gone() {
+	l := &m.s.Lease
+	if !l.OnPeers(m.now) {
+		m.lose()
+		return
+	}
+	l.ID, l.Phase, l.Term, l.Registered, l.Unbroken = 0, LeaseEnding, 0, 0, true
+}
+
+// lose ends the permit and the leadership, also when its deadline lies ahead; the guard ends what runs.
 func (m *machine) lose() {
 	l := &m.s.Lease
+	if l.Valid(m.now) {
+		m.out = append(m.out, EndPermit{})
+	}
 	l.ID, l.Phase, l.Deadline, l.Term, l.GuardClean, l.Registered = 0, LeaseEnding, min(l.Deadline, m.now), 0, false, 0
+	l.Leased, l.Unbroken = min(l.Leased, m.now), false
 	m.dropJobs()
+}
+
+// leased takes in a good grant or renewal, sent at this moment.
+func (m *machine) leased(sent ha.Instant) {
+	d := m.c.Timing.PermitDeadline(sent)
+	m.s.Lease.Leased = max(m.s.Lease.Leased, d)
+	m.permit(d)
 }
 
 // permit moves the deadline forward, never back.
@@ -227,11 +279,11 @@ func (m *machine) resign() {
 // driveLease does what is due now.
 func (m *machine) driveLease() {
 	l := &m.s.Lease
-	if (l.Phase == LeaseHeld || l.Phase == LeaseRenewing) && !l.Valid(m.now) { // ran out under us: the guard is at work
+	if held := l.Phase == LeaseHeld || l.Phase == LeaseRenewing; (held || l.Unbroken) && !l.Valid(m.now) { // ran out under us: the guard is at work
 		m.lose()
 	}
 	switch {
-	case l.Phase == LeaseEnding && m.clean() && !l.Leaving && m.now >= l.NextTry:
+	case l.Phase == LeaseEnding && m.mayGrant() && !l.Leaving && m.now >= l.NextTry:
 		l.Phase = LeaseGranting
 		m.out = append(m.out, Grant{})
 	case l.Phase == LeaseHeld && m.now >= max(l.NextTry, min(l.Sent.Add(m.c.Timing.RenewEvery), l.Deadline)):
@@ -243,7 +295,7 @@ func (m *machine) driveLease() {
 		l.OldTerm = 0
 	}
 	held := l.Phase == LeaseHeld || l.Phase == LeaseRenewing
-	if held && l.NoLeader && l.Term == 0 && !l.Campaign && !l.Leaving && !m.c.Witness && l.Valid(m.now) && m.now >= max(l.Quiet, l.NextTry) {
+	if held && l.NoLeader && l.Term == 0 && !l.Campaign && !l.Leaving && !m.c.Witness && l.Acts(m.now) && !m.s.Epoch.WentBack && !m.s.Newer && m.now >= max(l.Quiet, l.NextTry) {
 		l.Campaign = true
 		m.out = append(m.out, Campaign{ID: l.ID})
 	}
@@ -252,12 +304,18 @@ func (m *machine) driveLease() {
 // clean says whether nothing of the former permit can be running here. A witness runs nothing.
 func (m *machine) clean() bool { return m.s.Lease.GuardClean || m.c.Witness }
 
+// mayGrant: a new lease only when nothing of a former permit can be running here, or while the permit is unbroken.
+func (m *machine) mayGrant() bool { return m.clean() || m.s.Lease.Unbroken }
+
+// Quiet says whether the daemon started so short ago that it may have forgotten a promise.
+func (s State) Quiet(now ha.Instant) bool { return now < s.Lease.Quiet }
+
 // nextLease is when driveLease has something to do at the latest; 0: only after an event.
 func (m *machine) nextLease() ha.Instant {
 	l := m.s.Lease
 	switch {
-	case l.Phase == LeaseEnding && m.clean() && !l.Leaving:
-		return l.NextTry
+	case l.Phase == LeaseEnding && m.mayGrant() && !l.Leaving:
+		return max(l.NextTry, m.now)
 	case l.Phase == LeaseHeld:
 		next := max(l.NextTry, min(l.Sent.Add(m.c.Timing.RenewEvery), l.Deadline))
 		if l.NoLeader && !l.Campaign && l.Term == 0 && !l.Leaving && !m.c.Witness {
@@ -265,6 +323,8 @@ func (m *machine) nextLease() ha.Instant {
 		}
 		return next
 	case l.Phase == LeaseRenewing:
+		return l.Deadline
+	case l.Unbroken:
 		return l.Deadline
 	}
 	return 0

@@ -109,7 +109,7 @@ func TestStartingDaemonIsQuiet(t *testing.T) {
 func TestRestartedDaemonGoesOnWithItsLease(t *testing.T) {
 	w := newWorld(t)
 	deadline := w.now.Add(2 * time.Second)
-	w.s = Start(w.now, w.c, 9, deadline)
+	w.s = Start(w.now, w.c, Kept{Lease: 9, Deadline: deadline})
 	w.ev(GuardSeen{Connected: true, Clean: false, Deadline: deadline})
 	if r := want[Renew](w); r.ID != 9 {
 		t.Fatalf("renews %d", r.ID)
@@ -119,7 +119,7 @@ func TestRestartedDaemonGoesOnWithItsLease(t *testing.T) {
 	if r := want[Resign](w); r.Term != 33 {
 		t.Fatalf("resigned %d", r.Term)
 	}
-	late := Start(w.now, w.c, 9, w.now)
+	late := Start(w.now, w.c, Kept{Lease: 9, Deadline: w.now})
 	if late.Lease.ID != 0 {
 		t.Fatal("adopted a lease whose permit had ended")
 	}

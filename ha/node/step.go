@@ -15,7 +15,11 @@ func (c Config) Step(now ha.Instant, s State, e Event) (State, []Effect, ha.Inst
 	m.s.Guests = maps.Clone(s.Guests)
 	m.stepLease(e)
 	m.stepGuests(e)
+	m.stepPeers(e)
+	m.takeEpoch()
 	m.driveLease()
+	m.drivePeers()
+	m.drivePower(e)
 	m.driveGuests()
 	next := m.nextLease()
 	if g := m.wake; g != 0 && (next == 0 || g < next) {
@@ -42,6 +46,8 @@ func (m *machine) wakeAt(at ha.Instant) {
 func (m *machine) stepGuests(e Event) {
 	switch e := e.(type) {
 	case View:
+		m.seeStore(e)
+		m.seeCluster(e)
 		m.arrived(e.Records)
 		m.s.Records, m.s.Onboot = e.Records, e.Onboot
 		if !m.s.Synced { // a restarted daemon goes on from what it had reported
@@ -63,8 +69,21 @@ func (m *machine) stepGuests(e Event) {
 		m.looked(e)
 	case GuardSeen:
 		m.s.Guarded = e.Connected
+	case GossipSeen:
+		m.s.Gossip = e.View
 	case StepDone:
 		m.stepDone(e)
+	}
+}
+
+// seeCluster takes in what the store says of the cluster. A list of members is never forgotten for an older one.
+func (m *machine) seeCluster(v View) {
+	m.s.Nodes, m.s.Leader, m.s.Newer = v.Nodes, v.Leader, v.Newer
+	if v.Newer { // an older daemon does not lead over newer records; somebody else must be able to
+		m.resign()
+	}
+	if v.Cluster.ListRev >= m.s.ListRev {
+		m.s.Members, m.s.ListRev = v.Cluster.Members, v.Cluster.ListRev
 	}
 }
 
@@ -83,7 +102,7 @@ func (m *machine) arrived(records map[ha.VMID]ha.GuestRecord) {
 
 // looked takes in an inventory; a guest that a job of ours touched after the look began keeps the newer truth.
 func (m *machine) looked(e Looked) {
-	m.s.Looked = true
+	m.s.Looked, m.s.LookBegan = true, e.Began
 	seen := map[ha.VMID]ha.GuestSeen{}
 	for _, g := range e.Guests {
 		seen[g.ID] = g

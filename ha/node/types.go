@@ -2,6 +2,7 @@ package node
 
 import (
 	"bascule/ha"
+	"bascule/ha/ladder"
 )
 
 // Config is what a node's machine is told once.
@@ -9,9 +10,10 @@ type Config struct {
 	Self           ha.NodeName
 	Incarnation    ha.Incarnation
 	Timing         ha.Timing
-	MaxRestart     int  // start attempts on this node beyond the first
-	ParallelStarts int  // guests being started at once
-	Witness        bool // votes and gossips only
+	MaxRestart     int                         // start attempts on this node beyond the first
+	ParallelStarts int                         // guests being started at once
+	Witness        bool                        // votes and gossips only
+	Plans          map[ha.NodeName]ladder.Plan // the other members' fencing devices: read, never switched
 }
 
 // State is everything the machine remembers.
@@ -23,6 +25,20 @@ type State struct {
 	Synced  bool                       // the view was read at least once
 	Looked  bool                       // Proxmox was looked at at least once
 	Guarded bool                       // the guard is connected and enforces the permit
+
+	Newer     bool       // the store holds records of a newer version
+	LookBegan ha.Instant // when the newest look began
+	Epoch     Epoch
+	Members   []ha.NodeName // the cluster's list, ascending
+	ListRev   int64         // its revision; 0: not known
+	Nodes     map[ha.NodeName]ha.NodeRecord
+	Leader    *ha.LeaderRecord // in the store's view
+	Gossip    map[ha.NodeName]ha.GossipView
+	Peers     Peers
+	Promises  map[ha.NodeName]Promise // given to others
+	Silent    []ha.NodeName           // members that missed the last round of asking
+	Watched   map[ha.NodeName]Watched
+	Revoked   ha.LeaseID // that was last asked to be revoked as a deputy
 }
 
 // Guest is one guest as this node deals with it.
@@ -101,10 +117,11 @@ const (
 )
 
 // Event is something that happened: Tick, Granted, Registered, Renewed, Campaigned, LeaderSeen, View, Looked,
-// GuardSeen, StepDone, Leave.
+// GuardSeen, GossipSeen, PeerAsked, PeerAnswered, PowerRead, StepDone, Leave.
 type Event interface{ event() }
 
-// Effect is something to do: Grant, Register, Renew, Campaign, Resign, Permit, Do, Report.
+// Effect is something to do: Grant, Register, Renew, Campaign, Resign, Permit, EndPermit, AskPeers, AnswerPeer, ReadPower,
+// RevokeLease, Do, Look, Report.
 type Effect interface{ effect() }
 
 // Tick is the passing of time; Next says when one is due.
@@ -112,6 +129,11 @@ type Tick struct{}
 
 // View is the store's content that concerns guests.
 type View struct {
+	Rev     int64
+	Newer   bool // it holds records of a newer version: this daemon must not lead over them
+	Cluster ha.ClusterRecord
+	Leader  *ha.LeaderRecord
+	Nodes   map[ha.NodeName]ha.NodeRecord
 	Records map[ha.VMID]ha.GuestRecord
 	Onboot  map[ha.VMID]bool
 	Reports map[ha.VMID]ha.GuestReport // this node's own

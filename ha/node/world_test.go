@@ -26,7 +26,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{t: t, now: 1e9, recs: map[ha.VMID]ha.GuestRecord{}, seen: map[ha.VMID]ha.GuestSeen{},
 		c: Config{Self: "n1", Incarnation: "b1", Timing: tm, MaxRestart: 1, ParallelStarts: 2}}
-	w.s = Start(w.now, w.c, 0, 0)
+	w.s = Start(w.now, w.c, Kept{})
 	return w
 }
 

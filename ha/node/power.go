@@ -1,0 +1,131 @@
+package node
+
+import (
+	"maps"
+	"slices"
+
+	"bascule/ha"
+	"bascule/ha/ladder"
+)
+
+// ReadPower asks to read a device. It is harmless: this machine never switches anything.
+type ReadPower struct{ Command ha.DeviceCommand }
+
+// PowerRead answers ReadPower.
+type PowerRead struct{ Reading ha.DeviceReading }
+
+// GossipSeen is what gossip says of the other members.
+type GossipSeen struct{ View map[ha.NodeName]ha.GossipView }
+
+// RevokeLease asks to revoke exactly this lease: its node is proven off.
+type RevokeLease struct {
+	Node ha.NodeName
+	ID   ha.LeaseID
+}
+
+func (PowerRead) event()    {}
+func (GossipSeen) event()   {}
+func (ReadPower) effect()   {}
+func (RevokeLease) effect() {}
+
+// Watched is a member whose power this node reads: a silent peer, or the leader that it is a deputy of.
+type Watched struct {
+	Ladder ladder.Memory
+	Asked  ha.Instant // when the reading was asked for that last came in
+}
+
+// watchedNodes are those whose power matters now: silent peers without the store, the leader when gossip lost it.
+func (m *machine) watchedNodes() []ha.NodeName {
+	var out []ha.NodeName
+	if m.asks() {
+		out = append(out, m.s.Silent...)
+	}
+	if n, ok := m.deputyOf(); ok {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// drivePower walks the ladder without touching anything, for each watched node, and acts on what it proves.
+func (m *machine) drivePower(e Event) {
+	watched := m.watchedNodes()
+	if len(watched) == 0 {
+		m.s.Watched = nil
+		return
+	}
+	next := map[ha.NodeName]Watched{}
+	for _, n := range watched {
+		w := m.s.Watched[n]
+		off := m.walk(n, &w, e)
+		next[n] = w
+		if !off {
+			continue
+		}
+		if p := &m.s.Peers; p.Asking && slices.Contains(p.Waiting, n) && w.Asked >= p.Sent {
+			m.stands(n)
+		}
+		m.deputize(n)
+	}
+	m.s.Watched = next
+}
+
+// walk takes one passive step and says whether the node's recorded incarnation is proven off right now. Under a round of asking the
+// power is read anew, so that each renewal rests on a reading of its own.
+func (m *machine) walk(n ha.NodeName, w *Watched, e Event) bool {
+	rec, ok := m.s.Nodes[n]
+	if !ok {
+		return false
+	}
+	in := ladder.Input{Now: m.now, Timing: m.c.Timing, Plan: m.c.Plans[n], Memory: w.Ladder,
+		Facts: ladder.Facts{Node: n, Incarnation: rec.Incarnation, Checks: rec.Devices, SystemUUID: rec.SystemUUID, GossipAlive: m.s.Gossip[n].Alive}}
+	if r, ok := e.(PowerRead); ok && r.Reading.Node == n {
+		in.Readings = []ha.DeviceReading{r.Reading}
+		w.Asked = r.Reading.Asked
+	}
+	out := ladder.Step(in)
+	w.Ladder = out.Memory
+	for _, c := range out.Reads {
+		m.out = append(m.out, ReadPower{Command: c})
+	}
+	if out.Wake != 0 {
+		m.wakeAt(out.Wake)
+	}
+	return slices.ContainsFunc(out.Proofs, func(p ha.Proof) bool { return p.Kind() == ha.PowerOffConfirmed })
+}
+
+// readAgain makes the silent members' power be read at once: each renewal rests on a reading of its own.
+func (m *machine) readAgain() {
+	next := maps.Clone(m.s.Watched)
+	for _, n := range sorted(next) {
+		w := next[n]
+		w.Ladder.Devices = maps.Clone(w.Ladder.Devices)
+		for _, name := range sorted(w.Ladder.Devices) {
+			d := w.Ladder.Devices[name]
+			d.NextRead = m.now
+			w.Ladder.Devices[name] = d
+		}
+		next[n] = w
+	}
+	m.s.Watched = next
+}
+
+// deputyOf names the leader when gossip lost it while its lease still stands: any agent may read its power then.
+func (m *machine) deputyOf() (ha.NodeName, bool) {
+	l, lead := m.s.Lease, m.s.Leader
+	if lead == nil || lead.Node == m.c.Self || !l.Acts(m.now) || l.Leaving || m.now < l.Quiet || m.c.Witness {
+		return "", false
+	}
+	g := m.s.Gossip[lead.Node]
+	return lead.Node, g.Known && !g.Alive && m.s.Nodes[lead.Node].Incarnation == lead.Incarnation
+}
+
+// deputize revokes the dead leader's lease, so that the election starts at once. It never switches off and never assigns.
+func (m *machine) deputize(n ha.NodeName) {
+	who, ok := m.deputyOf()
+	if !ok || who != n || m.s.Revoked == m.s.Leader.Lease {
+		return
+	}
+	m.s.Revoked = m.s.Leader.Lease
+	m.out = append(m.out, RevokeLease{Node: n, ID: m.s.Leader.Lease})
+}

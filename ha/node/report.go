@@ -1,0 +1,37 @@
+package node
+
+import (
+	"bascule/ha"
+)
+
+// Circumstances are what a node's report is made from, beyond its configuration.
+type Circumstances struct {
+	Lease      ha.LeaseID
+	Version    string
+	SystemUUID string
+	Leaving    bool
+	Trusted    bool // the watchdog's driver may prove an end
+	Epoch      Epoch
+	Highest    ha.Generation // while the store went back
+	Guard      ha.GuardStatus
+	Inventory  ha.Inventory
+	Corosync   ha.CorosyncView
+	Clients    []string // every address from which this boot writes to shared storages
+	Problems   []string
+}
+
+// Report is what this node says of itself. It says armed only while its guard holds a trusted watchdog, runs with the waits that this
+// node publishes, and the node is not leaving: the leader may build SelfFenceElapsed on it (R3).
+func (c Config) Report(x Circumstances) ha.NodeReport {
+	return ha.NodeReport{Schema: ha.Schema, Node: c.Self, Incarnation: c.Incarnation, Lease: x.Lease, Version: x.Version,
+		SystemUUID: x.SystemUUID, Timing: c.Timing, Leaving: x.Leaving, Witness: c.Witness,
+		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && SameWaits(x.Guard.Timing, c.Timing),
+		WatchdogDriver: x.Guard.Driver, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online,
+		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests,
+		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.WentBack, Highest: x.Highest, Problems: x.Problems}
+}
+
+// SameWaits says whether the guard runs with the waits that this node publishes: W is derived from them (R6).
+func SameWaits(guard, own ha.Timing) bool {
+	return guard.SelfFence() == own.SelfFence() && guard.LeaseTTL == own.LeaseTTL && guard.PermitGrace == own.PermitGrace
+}

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"bascule/ha"
+)
+
+// These are R5's tests. The shell reads the records (linearizable) and asks here what they allow; every answer but Done means
+// that nothing is started.
+
+// MayStart judges the guest's own record: ours, in this generation and incarnation, of the store's present epoch, and in a state that
+// allows it.
+func (c Config) MayStart(d Do, rec ha.GuestRecord, epoch Epoch) (Outcome, string) {
+	switch {
+	case rec.Node != c.Self || rec.Incarnation != c.Incarnation || rec.Generation != d.Record.Generation || !sameMove(rec.Move, d.Record.Move):
+		return NotMine, fmt.Sprintf("assigned to %s in generation %d", rec.Node, rec.Generation)
+	case epoch.WentBack || rec.Epoch != epoch.Taken:
+		return NotMine, fmt.Sprintf("its assignment is of epoch %d of the store, this node has taken note of %d", rec.Epoch, epoch.Taken)
+	case rec.State == ha.GuestRecovery || rec.State == ha.GuestFence || rec.State == ha.GuestFrozen || rec.State == ha.GuestError:
+		return NotMine, fmt.Sprintf("its state is %s: %s", rec.State, rec.Reason)
+	}
+	return Done, ""
+}
+
+// MayLive judges this node's own record: it is not being fenced, nor proven dead.
+func (c Config) MayLive(own ha.NodeRecord) (Outcome, string) {
+	if c.ProvenDead(own) || own.State == ha.NodeFencing || own.State == ha.NodeFenced || own.Incarnation != c.Incarnation {
+		return NotMine, fmt.Sprintf("this node is %s: %s", own.State, own.Reason)
+	}
+	return Done, ""
+}
+
+// ProvenDead says whether this boot is recorded as proven dead.
+func (c Config) ProvenDead(own ha.NodeRecord) bool {
+	return slices.ContainsFunc(own.Proofs, func(p ha.Proof) bool { return p.Incarnation() == c.Incarnation })
+}
+
+// Expected says whether a move's target is still in the boot that the move names, and has told its guard of the guest; before that
+// nothing of it may run there (R2).
+func Expected(rec ha.GuestRecord, target ha.LeaseRecord, rep ha.GuestReport) (Outcome, string) {
+	m := rec.Move
+	if target.Incarnation != m.Inc || rep.Generation != rec.Generation || rep.Incarnation != m.Inc || rep.Phase != ha.PhaseExpecting {
+		return Transient, "waiting for " + string(m.Target) + " to expect it"
+	}
+	return Done, ""
+}
+
+// Announcement is the transaction that makes a start known before it begins (persist before acting): it rests on the guest's and this
+// node's record being as they were read.
+func (c Config) Announcement(rec ha.GuestRecord, rev, ownRev int64) ha.Txn {
+	rep := ha.GuestReport{Guest: rec.ID, Node: c.Self, Incarnation: c.Incarnation, Generation: rec.Generation, Phase: ha.PhaseStarting}
+	return ha.Txn{Guards: []ha.Guard{{Key: ha.KeyGuest(rec.ID), Rev: rev}, {Key: ha.KeyNode(c.Self), Rev: ownRev}},
+		Puts: []ha.Put{{Key: ha.KeyGuestReport(c.Self, rec.ID), Value: ha.Encode(rep)}}}
+}
+
+// ClaimFrom says what to do about a guest whose config lies at `at` ("" nowhere): Done when it is here already, or with the node whose
+// directory it may be taken from. It is taken only from a node that the record names, and not while that node reports it running.
+func (c Config) ClaimFrom(rec ha.GuestRecord, at ha.NodeName, store *ha.Snapshot, quorate bool) (from ha.NodeName, o Outcome, msg string) {
+	switch {
+	case at == c.Self:
+		return "", Done, ""
+	case at == "" && !quorate:
+		return "", Transient, "no config found, but this node has no corosync quorum"
+	case at == "":
+		return "", ConfigGone, fmt.Sprintf("no node's directory has the config of %s", rec.Kind.Label(rec.ID))
+	case slices.Contains(rec.ConfigFrom, at) && !runsAt(store, at, rec.ID):
+		return at, Done, ""
+	}
+	return "", Elsewhere, fmt.Sprintf("the config of %s lies under %s, which nobody proved dead", rec.Kind.Label(rec.ID), at)
+}
+
+// runsAt says whether a registered node reports that the guest runs there: somebody started it by hand.
+func runsAt(s *ha.Snapshot, n ha.NodeName, id ha.VMID) bool {
+	_, lease := s.Leases[n]
+	return lease && slices.ContainsFunc(s.Reports[n].Rec.Guests, func(g ha.GuestSeen) bool { return g.ID == id && g.Running })
+}
+
+// PermitGuests lists the guests that a permit covers, ascending: all that this incarnation holds, all protected ones that run here, and
+// extra, which is about to be started. watched is what the guard watches now: as long as it is not known what runs here, none of it is
+// dropped.
+func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, watched []ha.GuestRef, extra ...ha.GuestRef) []ha.GuestRef {
+	refs := map[ha.VMID]ha.GuestRef{}
+	for _, id := range sorted(store.Guests) {
+		g := store.Guests[id]
+		if slices.ContainsFunc(g.Rec.Holders, func(h ha.Holder) bool { return h.Node == c.Self && h.Incarnation == c.Incarnation }) {
+			refs[id] = ha.GuestRef{ID: id, Kind: g.Rec.Kind}
+		}
+	}
+	for _, s := range inv.Guests {
+		if s.Protected && s.Running {
+			refs[s.ID] = ha.GuestRef{ID: s.ID, Kind: s.Kind}
+		}
+	}
+	if !known {
+		for _, g := range watched {
+			refs[g.ID] = g
+		}
+	}
+	for _, g := range extra {
+		refs[g.ID] = g
+	}
+	var list []ha.GuestRef
+	for _, id := range slices.Sorted(maps.Keys(refs)) {
+		list = append(list, refs[id])
+	}
+	return list
+}
+
+// StrayCandidates are the guests to look for among this node's processes: protected, their config not here, no move under way.
+func StrayCandidates(store *ha.Snapshot, inv ha.Inventory) []ha.GuestRef {
+	var refs []ha.GuestRef
+	for _, id := range sorted(store.Guests) {
+		g := store.Guests[id].Rec
+		if g.Move == nil && !slices.ContainsFunc(inv.Guests, func(s ha.GuestSeen) bool { return s.ID == id }) {
+			refs = append(refs, ha.GuestRef{ID: id, Kind: g.Kind})
+		}
+	}
+	return refs
+}
+
+func sameMove(a, b *ha.Move) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
