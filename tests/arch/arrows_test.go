@@ -22,10 +22,11 @@ var pure = []string{"ha", "ha/leader", "ha/node", "ha/ladder", "ha/placement"}
 var arrows = []row{
 	{"ha", nil},
 	{"ha/leader", []string{"ha", "ha/ladder"}}, // Decide walks the ladder of the node that it fences
-	{"ha/node", []string{"ha"}},
+	{"ha/node", []string{"ha", "ha/ladder"}},   // a deputy walks it without touching anything
 	{"ha/ladder", []string{"ha"}},
 	{"ha/placement", []string{"ha"}},
 	{"ha/agent", pure},
+	{"ha/journal/...", pure}, // it replays the machines; the agent sees it through a port
 	{"ha/guard/...", []string{"ha", "ha/node"}},
 	{"ha/gossip/...", []string{"ha"}},
 	{"ha/etcd/...", []string{"ha"}},
@@ -144,6 +145,9 @@ func TestArrowsAreEnforced(t *testing.T) {
 		{"ha/node", "ha/agent", false, true},
 		{"ha/agent", "ha/ladder", false, false},
 		{"ha/agent", "ha/etcd", false, true},
+		{"ha/agent", "ha/journal", false, true},
+		{"ha/journal", "ha/node", false, false},
+		{"ha/journal", "ha/agent", false, true},
 		{"ha/agent", "fencing", false, true},
 		{"ha/etcd", "ha", false, false},
 		{"ha/etcd", "ha/etcd/internal/txncheck", false, false},

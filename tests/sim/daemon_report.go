@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// reporter writes this node's reports as ha/agent/report.go does: the newest of each, only when changed, again after a failure.
+type reporter struct {
+	d       *Daemon
+	busy    bool
+	again   bool
+	waiting []ha.GuestReport // by VMID
+	last    []byte
+	left    bool
+	revs    map[string]int64
+}
+
+func (r *reporter) init(d *Daemon) { r.d, r.revs = d, map[string]int64{} }
+
+func (r *reporter) guest(g ha.GuestReport) {
+	i, found := slices.BinarySearchFunc(r.waiting, g.Guest, func(o ha.GuestReport, id ha.VMID) int { return int(o.Guest) - int(id) })
+	if found {
+		r.waiting[i] = g
+	} else {
+		r.waiting = slices.Insert(r.waiting, i, g)
+	}
+	r.wake()
+}
+
+func (r *reporter) forget() { r.waiting, r.last, r.left = nil, nil, false }
+
+func (r *reporter) written(rep ha.NodeReport) { r.last, r.left = ha.Encode(rep), rep.Leaving }
+
+// build is the node report as things stand.
+func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
+	d := r.d
+	x := node.Circumstances{Lease: lease, Version: d.w.version(d.h), SystemUUID: d.h.spec.UUID, Leaving: d.leaving,
+		Trusted: d.guard.Driver != "" && d.guard.Driver != "softdog", Epoch: d.state.Epoch, Guard: d.guard, Inventory: d.inv, Corosync: d.coro}
+	x.Clients = d.w.clients(d.h)
+	x.Epoch.Since = 0
+	if e := d.state.Epoch; e.WentBack || e.Taken != e.Known {
+		x.Highest = d.state.Highest()
+	}
+	return d.cfg.Report(x)
+}
+
+// guards demand that nothing else was written to this node's own keys since it wrote them last. Unknown revisions are read first.
+func (r *reporter) guards(timeout time.Duration, keys []string, done func([]ha.Guard, error)) {
+	var out []ha.Guard
+	var next func(i int)
+	next = func(i int) {
+		if i == len(keys) {
+			done(out, nil)
+			return
+		}
+		if rev, known := r.revs[keys[i]]; known {
+			out = append(out, ha.Guard{Key: keys[i], Rev: rev})
+			next(i + 1)
+			return
+		}
+		r.d.store.Get(keys[i], timeout, func(kv *ha.KV, _ int64, err error) {
+			if err != nil {
+				done(nil, err)
+				return
+			}
+			g := ha.Guard{Key: keys[i]}
+			if kv != nil {
+				g.Rev = kv.ModRev
+			}
+			out = append(out, g)
+			next(i + 1)
+		})
+	}
+	next(0)
+}
+
+// settled notes what became of a transaction on this node's own keys.
+func (r *reporter) settled(t ha.Txn, rev int64, err error) {
+	for _, p := range t.Puts {
+		if err == nil && p.Lease == 0 {
+			r.revs[p.Key] = rev
+		} else {
+			delete(r.revs, p.Key)
+		}
+	}
+}
+
+// wake writes what is new, soon.
+func (r *reporter) wake() {
+	if r.d == nil {
+		return
+	}
+	if r.busy {
+		r.again = true
+		return
+	}
+	r.busy, r.again = true, false
+	r.d.p.Post(r.flush)
+}
+
+// flush writes one transaction with all that is new. Without a lease there is nothing to say.
+func (r *reporter) flush() {
+	d := r.d
+	r.again = false
+	l := d.state.Lease
+	if l.ID == 0 || !l.Valid(d.now()) {
+		r.busy = false
+		return
+	}
+	rep := r.build(l.ID)
+	batch := slices.Clone(r.waiting)
+	var t ha.Txn
+	if !bytes.Equal(r.last, ha.Encode(rep)) {
+		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyReport(rep.Node), Value: ha.Encode(rep)})
+	}
+	var keys []string
+	for _, g := range batch {
+		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyGuestReport(rep.Node, g.Guest), Value: ha.Encode(g)})
+	}
+	if len(t.Puts) == 0 {
+		r.busy = false
+		return
+	}
+	for _, p := range t.Puts {
+		keys = append(keys, p.Key)
+	}
+	r.guards(d.cfg.Timing.RenewTimeout, keys, func(guards []ha.Guard, err error) {
+		if err != nil {
+			r.retry()
+			return
+		}
+		t.Guards = guards
+		d.store.Commit(t, d.cfg.Timing.RenewTimeout, func(rev int64, err error) {
+			r.settled(t, rev, err)
+			if err != nil {
+				r.retry()
+				return
+			}
+			r.written(rep)
+			r.waiting = slices.DeleteFunc(r.waiting, func(g ha.GuestReport) bool { return slices.Contains(batch, g) })
+			r.busy = false
+			if r.again || len(r.waiting) > 0 {
+				r.wake()
+			}
+		})
+	})
+}
+
+func (r *reporter) retry() {
+	r.d.p.After(r.d.cfg.Timing.RenewEvery/4, r.flush)
+}
+
+func decodeJSON(b []byte, into any) error { return json.Unmarshal(b, into) }

@@ -1,0 +1,296 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// Deadlines of a step's outside work, as ha/agent/steps.go has them.
+const (
+	stepTimeout    = 30 * time.Second
+	startTimeout   = 5 * time.Minute
+	migrateTimeout = time.Hour
+	confirmEvery   = 100 * time.Millisecond
+	confirmFor     = 10 * time.Second
+)
+
+var (
+	errPermitOver = "the permit ended"
+	errStepTime   = "no answer in time"
+)
+
+// ended is how a step ended.
+type ended func(node.Outcome, string)
+
+// do carries out one step and answers with its outcome, once, and within its time.
+func (d *Daemon) do(f node.Do) {
+	d.w.judge.step(d, f)
+	over := false
+	var limit *Event
+	done := func(o node.Outcome, msg string) {
+		if over {
+			return
+		}
+		over = true
+		limit.Cancel()
+		d.w.loop.Logf(d.h.Name, "%s %s: %s %s", f.Kind.Label(f.Guest), f.Step, o, msg)
+		d.event(node.StepDone{Guest: f.Guest, Seq: f.Seq, Step: f.Step, Outcome: o, Message: msg})
+		switch f.Step {
+		case node.StepClaim, node.StepMigrate, node.StepStop, node.StepKill, node.StepOnboot, node.StepRestore, node.StepConfirm:
+			d.lookNow()
+		}
+	}
+	limit = d.p.After(timeoutOf(f.Step), func() { done(node.Transient, errStepTime) })
+	d.p.Post(func() { d.step(f, done) })
+}
+
+func timeoutOf(s node.StepName) time.Duration {
+	switch s {
+	case node.StepStart:
+		return startTimeout
+	case node.StepMigrate, node.StepStop:
+		return migrateTimeout
+	}
+	return stepTimeout
+}
+
+func (d *Daemon) step(f node.Do, done ended) {
+	id, kind := f.Guest, f.Kind
+	result := func(err error) { done(outcome(err)) }
+	switch f.Step {
+	case node.StepVerify, node.StepRecheck:
+		d.verify(f, done)
+	case node.StepExpect:
+		d.syncGuard([]ha.GuestRef{{ID: id, Kind: kind}}, func(err error) {
+			if err != nil {
+				done(node.Transient, err.Error())
+				return
+			}
+			done(node.Done, "")
+		})
+	case node.StepSettle:
+		done(d.settle(f))
+	case node.StepClaim:
+		d.claim(f, done)
+	case node.StepUnlock:
+		d.pve.ClearLock(id, kind, func(_ string, err error) { result(err) })
+	case node.StepStorages:
+		d.pve.StoragesActive(f.Record.Storages, func(inactive []string, err error) {
+			if err == nil && len(inactive) > 0 {
+				done(node.Failed, "storage not active: "+inactive[0])
+				return
+			}
+			result(err)
+		})
+	case node.StepStart:
+		if !d.state.Lease.Acts(d.now()) {
+			done(node.Transient, errPermitOver)
+			return
+		}
+		d.pve.Start(id, kind, result)
+	case node.StepConfirm:
+		d.confirm(f, d.w.loop.Now()+confirmFor, done)
+	case node.StepCause:
+		d.cause(f, done)
+	case node.StepStop:
+		d.pve.Stop(id, kind, result)
+	case node.StepMigrate:
+		d.pve.Migrate(id, kind, f.Record.Move.Target, f.Record.Move.Live, result)
+	case node.StepKill, node.StepScan:
+		done(d.remains(f))
+	case node.StepOnboot:
+		put := ha.Put{Key: ha.KeyOnboot(id), Value: ha.Encode(ha.OnbootRecord{Guest: id, Old: true})}
+		d.store.Commit(ha.Txn{Puts: []ha.Put{put}}, stepTimeout, func(_ int64, err error) {
+			if err != nil {
+				done(node.Transient, err.Error())
+				return
+			}
+			d.pve.SetOnboot(id, kind, false, result)
+		})
+	case node.StepRestore:
+		d.pve.SetOnboot(id, kind, true, func(err error) {
+			if err != nil {
+				result(err)
+				return
+			}
+			d.store.Commit(ha.Txn{Dels: []string{ha.KeyOnboot(id)}}, stepTimeout, func(_ int64, err error) { result(err) })
+		})
+	}
+}
+
+// outcome turns a Proxmox error into the machine's word.
+func outcome(err error) (node.Outcome, string) {
+	switch {
+	case err == nil:
+		return node.Done, ""
+	case errors.Is(err, ha.ErrConfigGone):
+		return node.ConfigGone, err.Error()
+	case errors.Is(err, ha.ErrNoQuorum), errors.Is(err, ha.ErrStillRunning), errors.Is(err, ha.ErrTryAgain),
+		errors.Is(err, ha.ErrConflict), errors.Is(err, ha.ErrUnavailable), errors.Is(err, ha.ErrAmbiguous):
+		return node.Transient, err.Error()
+	}
+	return node.Failed, err.Error()
+}
+
+// verify is R5's test, the reads here, the judgement in ha/node.
+func (d *Daemon) verify(f node.Do, done ended) {
+	ttl := d.cfg.Timing.LeaseTTL
+	read[ha.GuestRecord](d, ha.KeyGuest(f.Guest), ttl, func(rec ha.GuestRecord, rev int64, err error) {
+		if err != nil {
+			done(node.Transient, err.Error())
+			return
+		}
+		if out, msg := d.cfg.MayStart(f, rec, d.state.Epoch); out != node.Done {
+			done(out, msg)
+			return
+		}
+		d.syncGuard([]ha.GuestRef{{ID: f.Guest, Kind: f.Kind}}, func(err error) {
+			switch {
+			case err != nil:
+				done(node.Transient, err.Error())
+			case !d.state.Lease.Acts(d.now()):
+				done(node.Transient, errPermitOver)
+			case rec.Move != nil:
+				d.expected(rec, done)
+			case f.Step == node.StepRecheck:
+				d.announce(rec, rev, done)
+			default:
+				done(node.Done, "")
+			}
+		})
+	})
+}
+
+func (d *Daemon) expected(rec ha.GuestRecord, done ended) {
+	ttl := d.cfg.Timing.LeaseTTL
+	read[ha.LeaseRecord](d, ha.KeyLease(rec.Move.Target), ttl, func(lease ha.LeaseRecord, _ int64, err error) {
+		if err != nil {
+			done(node.Transient, err.Error())
+			return
+		}
+		read[ha.GuestReport](d, ha.KeyGuestReport(rec.Move.Target, rec.ID), ttl, func(rep ha.GuestReport, _ int64, err error) {
+			if err != nil {
+				done(node.Transient, err.Error())
+				return
+			}
+			done(node.Expected(rec, lease, rep))
+		})
+	})
+}
+
+// announce commits "starting" in one transaction with what the start rests on.
+func (d *Daemon) announce(rec ha.GuestRecord, rev int64, done ended) {
+	ttl := d.cfg.Timing.LeaseTTL
+	read[ha.NodeRecord](d, ha.KeyNode(d.self), ttl, func(own ha.NodeRecord, ownRev int64, err error) {
+		if err != nil {
+			done(node.Transient, err.Error())
+			return
+		}
+		if out, msg := d.cfg.MayLive(own); out != node.Done {
+			done(out, msg)
+			return
+		}
+		t := d.cfg.Announcement(rec, rev, ownRev)
+		d.store.Commit(t, ttl, func(rev int64, err error) {
+			d.rep.settled(t, rev, err)
+			if err != nil {
+				done(node.Transient, err.Error())
+				return
+			}
+			done(node.Done, "")
+		})
+	})
+}
+
+// claim takes the config over from the node that may have it.
+func (d *Daemon) claim(f node.Do, done ended) {
+	d.pve.ConfigAt(f.Guest, f.Kind, func(at ha.NodeName, err error) {
+		if err != nil {
+			done(node.Transient, err.Error())
+			return
+		}
+		from, out, msg := d.cfg.ClaimFrom(f.Record, at, d.snapshot(), d.coro.Quorate)
+		if from == "" {
+			done(out, msg)
+			return
+		}
+		d.pve.Claim(f.Guest, f.Kind, from, func(err error) { done(outcome(err)) })
+	})
+}
+
+// confirm waits until status/current says running.
+func (d *Daemon) confirm(f node.Do, end time.Duration, done ended) {
+	d.pve.Running(f.Guest, f.Kind, func(running bool, err error) {
+		switch {
+		case err == nil && running:
+			done(node.Done, "")
+		case d.w.loop.Now() > end:
+			done(node.NotRunning, "the start task ended well, but the guest is not running")
+		default:
+			d.p.After(confirmEvery, func() { d.confirm(f, end, done) })
+		}
+	})
+}
+
+// cause asks Proxmox why a guest stopped.
+func (d *Daemon) cause(f node.Do, done ended) {
+	d.pve.Running(f.Guest, f.Kind, func(running bool, err error) {
+		if err != nil || running {
+			done(node.Passing, "it runs, or Proxmox does not answer")
+			return
+		}
+		d.pve.StopCause(f.Guest, 10*time.Minute, func(c ha.StopCause, detail string, err error) {
+			switch {
+			case err != nil:
+				done(node.Transient, err.Error())
+			case c == ha.CauseUser:
+				done(node.ByUser, detail)
+			case c == ha.CausePassing:
+				done(node.Passing, detail)
+			default:
+				done(node.Done, detail)
+			}
+		})
+	})
+}
+
+// settle waits until no worker of a guest is left here.
+func (d *Daemon) settle(f node.Do) (node.Outcome, string) {
+	procs, err := d.pve.Find([]ha.GuestRef{{ID: f.Guest, Kind: f.Kind}})
+	if err != nil {
+		return node.Transient, err.Error()
+	}
+	for _, p := range procs {
+		if p.What == whatWorker {
+			return node.Transient, "a worker still runs"
+		}
+	}
+	return node.Done, ""
+}
+
+// remains looks for processes of a guest and, for a kill, ends them, workers first.
+func (d *Daemon) remains(f node.Do) (node.Outcome, string) {
+	procs, err := d.pve.Find([]ha.GuestRef{{ID: f.Guest, Kind: f.Kind}})
+	if err != nil {
+		return node.Unclean, err.Error()
+	}
+	if f.Step == node.StepScan {
+		if len(procs) > 0 {
+			return node.Unclean, procs[0].What + " left"
+		}
+		return node.Done, ""
+	}
+	for _, workers := range []bool{true, false} {
+		for _, p := range procs {
+			if (p.What == whatWorker) == workers && (!p.Incoming || f.Hard) {
+				if err := d.pve.Kill(p.PID); err != nil {
+					return node.Unclean, err.Error()
+				}
+			}
+		}
+	}
+	return node.Done, ""
+}

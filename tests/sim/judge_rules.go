@@ -1,0 +1,213 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+
+	"bascule/ha"
+	"bascule/ha/leader"
+	"bascule/ha/node"
+)
+
+// applied looks at every write of the store.
+func (j *Judge) applied(a Applied) {
+	if a.Txn == nil {
+		j.refreshGuests()
+		return
+	}
+	truth := j.w.store.Truth()
+	for _, p := range a.Txn.Puts {
+		j.w.loop.MixBytes(p.Value)
+		if leaderOwned(p.Key) && (a.Term == 0 || a.Term != truth.Term) {
+			j.violate("R4", "%s wrote %s under term %d, the leader's is %d", a.By, p.Key, a.Term, truth.Term)
+		}
+	}
+	for _, k := range a.Txn.Dels {
+		if leaderOwned(k) && (a.Term == 0 || a.Term != truth.Term) {
+			j.violate("R4", "%s removed %s under term %d, the leader's is %d", a.By, k, a.Term, truth.Term)
+		}
+	}
+	j.refreshGuests()
+}
+
+func leaderOwned(key string) bool {
+	for _, p := range []string{ha.PrefixNode, ha.PrefixGuest, ha.PrefixFence, ha.KeyCluster} {
+		if strings.HasPrefix(key, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// refreshGuests compares the guests' records with the last ones: R1 and R3 at the moment of the assignment.
+func (j *Judge) refreshGuests() {
+	truth := j.w.store.Truth()
+	for _, g := range j.w.spec.Guests {
+		v, ok := truth.Guests[g.ID]
+		old, had := j.guests[g.ID]
+		if !ok {
+			delete(j.guests, g.ID)
+			continue
+		}
+		if had && v.Rec.Generation == old.Generation && len(v.Rec.Holders) == len(old.Holders) {
+			j.guests[g.ID] = v.Rec
+			continue
+		}
+		if had && v.Rec.Epoch == old.Epoch && v.Rec.Generation >= old.Generation {
+			j.assigned(old, v.Rec)
+		}
+		j.guests[g.ID] = v.Rec
+	}
+}
+
+// assigned is R3: whoever is dropped as a holder is proven or has released, on paper and in truth; and a newcomer gets the guest only
+// when that is so for all.
+func (j *Judge) assigned(old, rec ha.GuestRecord) {
+	newcomer := !slices.ContainsFunc(old.Holders, func(h ha.Holder) bool { return h.Node == rec.Node && h.Incarnation == rec.Incarnation })
+	for _, h := range old.Holders {
+		stays := slices.ContainsFunc(rec.Holders, func(o ha.Holder) bool { return o.Node == h.Node && o.Incarnation == h.Incarnation })
+		if stays && !newcomer {
+			continue
+		}
+		if !j.covered(h, old) && !j.lied[string(h.Node)] {
+			j.violate("R3", "guest %d goes from %s to %s (generation %d) although holder %s (boot %s) is neither proven nor has released it", rec.ID, old.Node, rec.Node, rec.Generation, h.Node, h.Incarnation)
+			return
+		}
+		for _, w := range j.w.machine.Writers(rec.ID) {
+			if w.Host == string(h.Node) && w.Inc == h.Incarnation && !j.lied[w.Host] && !stays && w.Host != string(rec.Node) {
+				j.violate("R3", "guest %d is assigned to %s while holder %s (boot %s) can still write", rec.ID, rec.Node, h.Node, h.Incarnation)
+				return
+			}
+		}
+	}
+}
+
+func (j *Judge) covered(h ha.Holder, g ha.GuestRecord) bool {
+	truth := j.w.store.Truth()
+	for _, p := range truth.Nodes[h.Node].Rec.Proofs {
+		if p.Covers(h, g.Storages) {
+			return true
+		}
+	}
+	rep, ok := truth.GuestReports[h.Node][g.ID]
+	return ok && rep.Rec.Incarnation == h.Incarnation && rep.Rec.Generation >= h.Generation && rep.Rec.Phase.Gone()
+}
+
+// commands is R4 and R3 for devices: only the current term, only after its intent is stored, only off and on (and what takes access
+// away), on only for a node that is fenced.
+func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
+	truth := j.w.store.Truth()
+	f, ok := truth.Fences[c.Node]
+	switch {
+	case c.Term != truth.Term && j.mustEpoch == 0:
+		j.violate("R4", "%s sends %q to %s under term %d, the leader's is %d", d.h.Name, c.Action, c.Device, c.Term, truth.Term)
+	case c.Action != ha.DeviceOff && c.Action != ha.DeviceOn && c.Action != ha.DeviceRevoke && c.Action != ha.DevicePoison:
+		j.violate("R4", "%s sends %q to %s: there is no such command", d.h.Name, c.Action, c.Device)
+	case c.Action == ha.DeviceOn && truth.Nodes[c.Node].Rec.State != ha.NodeFenced:
+		j.violate("R4", "%s switches %s on, which is %s", d.h.Name, c.Node, truth.Nodes[c.Node].Rec.State)
+	case c.Action != ha.DeviceOn && (!ok || f.Rec.Incarnation != c.Incarnation || !slices.Contains(f.Rec.Commanded, c.Device)) && j.mustEpoch == 0:
+		j.violate("R4", "%s sends %q to %s for %s (boot %s) although no intent is stored", d.h.Name, c.Action, c.Device, c.Node, c.Incarnation)
+	}
+}
+
+// revokes is R3's "exactly that lease": a lease is revoked only of an incarnation that the record proves.
+func (j *Judge) revokes(d *Daemon, id ha.LeaseID, _ leader.Commit) {
+	truth := j.w.store.Truth()
+	for _, n := range j.w.spec.memberNames() {
+		l, ok := truth.Leases[n]
+		if !ok || l.Rec.Lease != id {
+			continue
+		}
+		proven := slices.ContainsFunc(truth.Nodes[n].Rec.Proofs, func(p ha.Proof) bool { return p.Incarnation() == l.Rec.Incarnation })
+		if !proven && j.mustEpoch == 0 {
+			j.violate("R3", "%s revokes the lease of %s (boot %s), which nothing proves dead", d.h.Name, n, l.Rec.Incarnation)
+		}
+	}
+}
+
+// deputyRevokes: a deputy ends the lease only of a leader that is really off.
+func (j *Judge) deputyRevokes(d *Daemon, f node.RevokeLease) {
+	j.res.Deputies++
+	l, ok := j.w.store.Truth().Leases[f.Node]
+	h := j.w.machine.Host(string(f.Node))
+	if ok && l.Rec.Lease == f.ID && h.On() && h.Inc() == l.Rec.Incarnation && !j.lied[h.Name] {
+		j.violate("R3", "%s, as its deputy, revokes the lease of %s, which is on", d.h.Name, f.Node)
+	}
+	if d.state.Quiet(d.now()) {
+		j.violate("part5", "%s acts as a deputy in its quiet time", d.h.Name)
+	}
+}
+
+// step looks at what an agent begins: R2, R5, R7, R8.
+func (j *Judge) step(d *Daemon, f node.Do) {
+	switch f.Step {
+	case node.StepStart, node.StepMigrate:
+		j.begins(d, f)
+	case node.StepUnlock:
+		if at := j.w.machine.ConfigNode(f.Guest); at != d.h.Name && at != "" && !d.stale() {
+			j.violate("R5", "%s clears a lock of guest %d, whose config lies under %s", d.h.Name, f.Guest, at)
+		}
+	case node.StepClaim, node.StepStop:
+		j.leftAlone(d, f)
+	}
+}
+
+// stale says whether the host reads an old copy of /etc/pve: it has no quorum.
+func (d *Daemon) stale() bool { return d.h.tree != nil }
+
+func (j *Judge) begins(d *Daemon, f node.Do) {
+	truth := j.w.store.Truth()
+	rec := truth.Guests[f.Guest].Rec
+	j.leftAlone(d, f)
+	switch {
+	case !d.state.Lease.Acts(d.now()):
+		j.violate("R2", "%s begins %s of guest %d without a permit of its lease", d.h.Name, f.Step, f.Guest)
+	case d.state.Quiet(d.now()):
+		j.violate("part5", "%s begins %s of guest %d in its quiet time", d.h.Name, f.Step, f.Guest)
+	case f.Record.Epoch < j.mustEpoch:
+		j.violate("R8", "%s begins %s of guest %d by an assignment of epoch %d, after the store was restored", d.h.Name, f.Step, f.Guest, f.Record.Epoch)
+	case rec.Node != d.self || rec.Incarnation != d.cfg.Incarnation || rec.Generation != f.Record.Generation:
+		j.violate("R5", "%s begins %s of guest %d in generation %d; the store says %s in generation %d", d.h.Name, f.Step, f.Guest, f.Record.Generation, rec.Node, rec.Generation)
+	case !j.guarded(d, f.Guest):
+		j.violate("R2", "%s begins %s of guest %d, which its guard does not know", d.h.Name, f.Step, f.Guest)
+	}
+}
+
+// guarded says whether the guard on the host would end this guest.
+func (j *Judge) guarded(d *Daemon, id ha.VMID) bool {
+	g := d.h.boot.guard
+	if g == nil { // it is being restarted: what it had saved counts
+		return slices.ContainsFunc(d.h.boot.saved.Guests, func(r ha.GuestRef) bool { return r.ID == id })
+	}
+	return slices.ContainsFunc(g.s.Guests, func(r ha.GuestRef) bool { return r.ID == id })
+}
+
+// leftAlone is R7: what Proxmox's own HA manages is not touched, once an agent has had the time to see it.
+func (j *Judge) leftAlone(d *Daemon, f node.Do) {
+	if since, ok := j.managed[f.Guest]; ok && j.w.loop.Now() > since+troubleEcho/3 {
+		j.violate("R7", "%s begins %s of guest %d, which Proxmox's own HA manages", d.h.Name, f.Step, f.Guest)
+	}
+}
+
+// disarms is R3: before any disarming the node's record says so.
+func (j *Judge) disarms(d *Daemon) {
+	rep := j.w.store.Truth().Reports[d.self].Rec
+	if rep.Incarnation == d.cfg.Incarnation && rep.Armed {
+		j.violate("R3", "%s disarms its watchdog while its record says armed", d.h.Name)
+	}
+}
+
+// promised notes a promise given to a peer: part 5 allows it only to one who leads nothing.
+func (j *Judge) promised(d *Daemon, to ha.NodeName) {
+	j.res.Promises++
+	if d.state.Lease.Leads(d.now()) {
+		j.violate("part5", "%s promises %s not to recover its guests, and leads", d.h.Name, to)
+	}
+}
+
+// decided looks at each round of a leader.
+func (j *Judge) decided(d *Daemon, o leader.Observation, _ leader.Decision) {
+	if d.state.Quiet(d.now()) {
+		j.violate("part5", "%s leads in its quiet time (term %d)", d.h.Name, o.Term)
+	}
+}
