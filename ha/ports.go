@@ -112,6 +112,7 @@ type Inventory struct {
 	Memory   int64
 	Storages []StorageReport
 	Guests   []GuestSeen
+	Managed  []VMID   // guests that Proxmox's own HA manages, wherever their configs lie
 	Problems []string // what the operator should know and do
 }
 

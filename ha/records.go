@@ -42,6 +42,7 @@ type NodeReport struct {
 	Storages       []StorageReport `json:"storages"`
 	Guests         []GuestSeen     `json:"guests"`             // configs under this node's directory, by VMID
 	Clients        []string        `json:"clients,omitempty"`  // every address from which it writes to shared storages; revocation names them
+	Managed        []VMID          `json:"managed,omitempty"`  // guests that Proxmox's own HA manages, as this node's /etc/pve has it (R7)
 	Problems       []string        `json:"problems,omitempty"` // what its operator should know and do
 }
 
@@ -61,6 +62,7 @@ type GuestSeen struct {
 	Protected bool      `json:"protected"`
 	Refused   string    `json:"refused,omitempty"` // why a selected guest is not protected (R7: Proxmox's HA manages it; template …)
 	Running   bool      `json:"running"`           // by status/current on this node
+	Stalled   bool      `json:"stalled,omitempty"` // what runs was left behind by a migration: it does nothing and must not go on
 	Memory    int64     `json:"memory"`            // bytes configured
 	Storages  []string  `json:"storages"`          // of its writable disks
 	Pinned    string    `json:"pinned,omitempty"`  // why it cannot run elsewhere (local disk, passthrough)

@@ -21,7 +21,7 @@ func (a *Agent) settle(d node.Do) (node.Outcome, string) {
 	return node.Done, ""
 }
 
-// remains looks for processes of a guest and, for a kill, ends them; workers first, or they start it again.
+// remains looks for processes of a guest and, for a kill, ends them; workers first, or they start it again. An abort ends only workers.
 func (a *Agent) remains(d node.Do) (node.Outcome, string) {
 	procs, err := a.cfg.Processes.Find([]ha.GuestRef{{ID: d.Guest, Kind: d.Kind}})
 	if err != nil {
@@ -35,6 +35,9 @@ func (a *Agent) remains(d node.Do) (node.Outcome, string) {
 	}
 	for _, workers := range []bool{true, false} {
 		for _, p := range procs {
+			if !workers && d.Step == node.StepAbort {
+				continue
+			}
 			if (p.What == "worker") == workers && (!p.Incoming || d.Hard) {
 				if err := a.cfg.Processes.Kill(p); err != nil {
 					return node.Unclean, err.Error()

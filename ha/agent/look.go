@@ -55,7 +55,7 @@ func (a *Agent) look(ctx context.Context, strays map[ha.VMID]int) {
 	if changed {
 		a.reports.wake()
 	}
-	a.send(ctx, node.Looked{Began: began, Guests: inv.Guests, Strays: a.findStrays(inv, strays)})
+	a.send(ctx, node.Looked{Began: began, Guests: inv.Guests, Managed: inv.Managed, Strays: a.findStrays(inv, strays)})
 }
 
 func sameInventory(a, b ha.Inventory) bool {

@@ -89,7 +89,7 @@ func (a *Agent) step(ctx context.Context, d node.Do) (node.Outcome, string) {
 		return outcome(p.Stop(ctx, d.Guest, d.Kind))
 	case node.StepMigrate:
 		return outcome(p.Migrate(ctx, d.Guest, d.Kind, d.Record.Move.Target, d.Record.Move.Live))
-	case node.StepKill, node.StepScan:
+	case node.StepKill, node.StepAbort, node.StepScan:
 		return a.remains(d)
 	case node.StepOnboot:
 		return a.takeOnboot(ctx, d)

@@ -14,11 +14,11 @@ func (a *Agent) verify(ctx context.Context, d node.Do) (node.Outcome, string) {
 	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.LeaseTTL)
 	defer cancel()
 	var rec ha.GuestRecord
-	rev, err := a.read(c, ha.KeyGuest(d.Guest), &rec)
+	rev, at, err := a.readAt(c, ha.KeyGuest(d.Guest), &rec)
 	if err != nil {
 		return node.Transient, err.Error()
 	}
-	if out, msg := a.cfg.Node.MayStart(d, rec, a.epoch()); out != node.Done {
+	if out, msg := a.cfg.Node.MayStart(d, rec, at, a.epoch()); out != node.Done {
 		return out, msg
 	}
 	if err := a.syncGuard(ctx, ha.GuestRef{ID: d.Guest, Kind: d.Kind}); err != nil {
@@ -73,10 +73,16 @@ func (a *Agent) announce(ctx context.Context, rec ha.GuestRecord, rev int64) (no
 
 // read is a linearizable read of a record and its revision; one that is gone or unreadable leaves the record zero, which allows nothing.
 func (a *Agent) read(ctx context.Context, key string, rec any) (rev int64, err error) {
-	kv, _, err := a.cfg.Store.Get(ctx, key)
+	rev, _, err = a.readAt(ctx, key, rec)
+	return rev, err
+}
+
+// readAt is read, and tells at which revision the store was.
+func (a *Agent) readAt(ctx context.Context, key string, rec any) (rev, at int64, err error) {
+	kv, at, err := a.cfg.Store.Get(ctx, key)
 	if err != nil || kv == nil {
-		return 0, err
+		return 0, at, err
 	}
 	_ = json.Unmarshal(kv.Value, rec)
-	return kv.ModRev, nil
+	return kv.ModRev, at, nil
 }

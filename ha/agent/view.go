@@ -51,10 +51,11 @@ func (a *Agent) decoded(rev int64, kvs []ha.KV, last int64) ha.Snapshot {
 		a.log.WithField("reason", err.Error()).Warn("a record in the store cannot be read; it is left out")
 	}
 	a.mu.Lock()
+	back := a.viewOK && ha.WentBack(&a.view, &snap)
 	a.view, a.viewAt, a.viewOK = snap, time.Now(), true
 	a.mu.Unlock()
 	a.noteArrivals(snap)
-	a.send(a.runCtx, a.guestView(snap))
+	a.send(a.runCtx, a.guestView(snap, back))
 	poke(a.sync)
 	a.WakeLeader()
 	a.changed()
@@ -62,8 +63,8 @@ func (a *Agent) decoded(rev int64, kvs []ha.KV, last int64) ha.Snapshot {
 }
 
 // guestView is what the node's machine needs of the store.
-func (a *Agent) guestView(s ha.Snapshot) node.View {
-	v := node.View{Rev: s.Revision, Newer: s.NewerSchema != "", Cluster: s.Cluster.Rec, Leader: s.Leader, Nodes: map[ha.NodeName]ha.NodeRecord{}, Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{}, Reports: map[ha.VMID]ha.GuestReport{}}
+func (a *Agent) guestView(s ha.Snapshot, back bool) node.View {
+	v := node.View{Rev: s.Revision, Back: back, Newer: s.NewerSchema != "", Cluster: s.Cluster.Rec, Leader: s.Leader, Nodes: map[ha.NodeName]ha.NodeRecord{}, Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{}, Reports: map[ha.VMID]ha.GuestReport{}}
 	for n, rec := range s.Nodes {
 		v.Nodes[n] = rec.Rec
 	}

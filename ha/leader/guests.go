@@ -1,6 +1,7 @@
 package leader
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -117,8 +118,8 @@ func (r *round) follow(g *ha.GuestRecord) {
 	switch {
 	case node == nil:
 		return
-	case g.Refused != "": // R7, also when its node dies: Proxmox's own HA acts on it
-		r.setGuest(g, ha.GuestFrozen, g.Refused)
+	case g.Refused != "" || r.managed(g.ID): // R7, also when its node dies: Proxmox's own HA acts on it
+		r.setGuest(g, ha.GuestFrozen, cmp.Or(g.Refused, "Proxmox's own HA manages it: take it out of /etc/pve/ha/resources.cfg, or out of Bascule's protection"))
 		return
 	case node.State == ha.NodeFencing && node.Incarnation == g.Incarnation:
 		if !r.guestFreed(node, g) && g.State != ha.GuestError {
@@ -139,6 +140,16 @@ func (r *round) follow(g *ha.GuestRecord) {
 		return
 	}
 	r.followReport(g)
+}
+
+// managed says whether any member that is up finds the guest in Proxmox's own HA: also when the one that holds it is not.
+func (r *round) managed(id ha.VMID) bool {
+	for _, m := range r.Members {
+		if rep, ok := r.registered(m.Name); ok && slices.Contains(rep.Managed, id) {
+			return true
+		}
+	}
+	return false
 }
 
 // thaw takes a guest up again whose node is back in order.

@@ -137,7 +137,11 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 		why = "gossip lost it and its lease ran out"
 	}
 	r.setNode(rec, ha.NodeSuspect, why)
-	if r.passive(rec, mem, why) || mem.LeaseGone == 0 || mem.GossipGone == 0 {
+	if r.passive(rec, mem, why) || mem.LeaseGone == 0 {
+		return
+	}
+	if mem.GossipGone == 0 {
+		r.lingers(rec, mem)
 		return
 	}
 	due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay)
@@ -150,6 +154,24 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 		return
 	}
 	r.beginFence(rec, mem, why)
+}
+
+// lingers treats a node that talks but has had no lease for long: it ended its guests with its permit (R2), or could not and has no
+// watchdog to end it. Nobody else may have them before it is proven off, so after a level's time it is fenced.
+func (r *round) lingers(rec *ha.NodeRecord, mem *NodeMemory) {
+	held := false
+	for _, id := range sorted(r.guests) {
+		g := r.guests[id]
+		held = held || g.Node == rec.Node && g.Incarnation == rec.Incarnation && g.Requested == ha.RequestedStarted
+	}
+	due := max(mem.LeaseGone, r.Promises[rec.Node]).Add(r.Timing.LevelTimeout)
+	switch {
+	case !held:
+	case r.now < due:
+		r.wakeAt(due)
+	default:
+		r.beginFence(rec, mem, fmt.Sprintf("it has had no lease for %v although gossip reaches it, and its guests run nowhere", r.Timing.LevelTimeout))
+	}
 }
 
 // pruneProofs drops proofs about incarnations that hold no guest any more.

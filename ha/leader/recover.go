@@ -34,6 +34,10 @@ func (r *round) recoverGuests() {
 		}
 		p := r.Placer.Place(g, nodes)
 		if p.Node == "" {
+			if r.triedEverywhere(g) {
+				r.setGuest(g, ha.GuestError, "given up: its start failed on every node; the last reason: "+strings.TrimPrefix(g.Reason, "no place: "))
+				continue
+			}
 			r.setGuest(g, ha.GuestRecovery, "no place: "+rejections(p.Rejected))
 			continue
 		}
@@ -142,6 +146,16 @@ func (r *round) occupy(c *ha.Candidate, rep ha.NodeReport) {
 			c.Guests++
 		}
 	}
+}
+
+// triedEverywhere says whether a guest's start failed on every node that could have it.
+func (r *round) triedEverywhere(g *ha.GuestRecord) bool {
+	for _, m := range r.Members {
+		if !m.Witness && !slices.Contains(g.Excluded, m.Name) {
+			return false
+		}
+	}
+	return true
 }
 
 func rejections(rs []ha.Rejection) string {

@@ -14,7 +14,7 @@ func (m *machine) seeStore(v View) {
 		}
 		e.Since = m.now
 		m.out = append(m.out, Look{})
-	case v.Cluster.Epoch < e.Known, v.Rev < e.Rev:
+	case v.Back, v.Cluster.Epoch < e.Known, v.Rev < e.Rev:
 		e.WentBack = true
 		if l := &m.s.Lease; l.Term != 0 {
 			l.Term = 0 // the leadership was of a store that does not exist any more

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"bascule/ha"
@@ -11,6 +12,7 @@ const (
 	transientPause = 300 * time.Millisecond
 	causePause     = 5 * time.Second
 	killPause      = time.Second
+	stalledFor     = 10 * time.Second
 	hardKillAfter  = 5               // rounds of killing after which a process that waits for a migration goes, too
 	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten
 )
@@ -18,6 +20,7 @@ const (
 // drive decides what one guest needs from this node now.
 func (m *machine) drive(id ha.VMID, g *Guest) {
 	rec, has := m.s.Records[id]
+	m.abandon(g, rec)
 	if g.Job.InFlight || g.Seen.At < g.Job.Fresh {
 		return
 	}
@@ -37,6 +40,18 @@ func (m *machine) drive(id ha.VMID, g *Guest) {
 		m.arriving(id, g, rec)
 	default:
 		m.foreign(id, g, rec)
+	}
+}
+
+// abandon gives a move up whose target is proven dead: its worker may wait for that node for hours.
+func (m *machine) abandon(g *Guest, rec ha.GuestRecord) {
+	if !g.Job.InFlight || g.Job.Step != StepMigrate || rec.Move == nil {
+		return
+	}
+	target := m.s.Nodes[rec.Move.Target]
+	if slices.ContainsFunc(target.Proofs, func(p ha.Proof) bool { return p.Incarnation() == rec.Move.Inc && p.Complete() }) {
+		g.Job.InFlight, g.Job.Seq, g.Job.Step = false, g.Job.Seq+1, StepAbort
+		g.Job.MoveError = "its target " + string(rec.Move.Target) + " is proven dead"
 	}
 }
 
@@ -73,7 +88,7 @@ func (m *machine) assigned(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 	if g.Job.Generation != rec.Generation {
 		g.Job = Job{Generation: rec.Generation, Seq: g.Job.Seq + 1, RunningAt: g.Job.RunningAt}
 	}
-	if rec.State == ha.GuestFrozen || rec.Requested == ha.RequestedIgnored {
+	if rec.State == ha.GuestFrozen || rec.Requested == ha.RequestedIgnored || g.Seen.ConfigHere && g.Seen.Refused || slices.Contains(m.s.Managed, id) {
 		return // hands off (R7); the leader thaws it
 	}
 	if g.Seen.ConfigHere && g.Seen.Onboot && g.Seen.Protected {
@@ -85,7 +100,7 @@ func (m *machine) assigned(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 		return
 	}
 	switch {
-	case g.Seen.ConfigHere && g.Seen.Running && rec.Requested == ha.RequestedDisabled:
+	case g.Seen.ConfigHere && g.Seen.Running && (rec.Requested == ha.RequestedDisabled || m.stalled(g)):
 		m.begin(id, g, rec, StepStop)
 	case g.Seen.ConfigHere && g.Seen.Running:
 		m.running(id, g, rec)
@@ -95,11 +110,26 @@ func (m *machine) assigned(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 		// given up here: only a new assignment, or an operator's own start, changes that
 	case g.Written.Generation == rec.Generation && g.Written.Phase == ha.PhaseStopped:
 		// a user stopped it and the leader is about to note that
+	case !m.s.Lease.Valid(m.now): // the guard ends what ran: nothing to ask about, and it starts again under the next permit
+		if !g.Written.Phase.Gone() {
+			g.Written = ha.GuestReport{}
+		}
 	case g.Written.Generation == rec.Generation && g.Written.Phase == ha.PhaseRunning && g.Seen.ConfigHere:
 		m.begin(id, g, rec, StepCause)
 	default:
 		m.takeOver(id, g, rec)
 	}
+}
+
+// stalled says whether a guest's process has been what a migration left behind for longer than a migration takes to clean up: it is
+// ended, and the guest started anew.
+func (m *machine) stalled(g *Guest) bool {
+	if g.Seen.Stalled == 0 {
+		return false
+	}
+	due := g.Seen.Stalled.Add(stalledFor)
+	m.wakeAt(due)
+	return m.now >= due
 }
 
 // running reports a guest that runs where it should.

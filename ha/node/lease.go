@@ -167,6 +167,7 @@ func (m *machine) stepLease(e Event) {
 			return
 		}
 		l.Phase, l.Registered, l.Unbroken = LeaseHeld, e.Rev, false
+		m.sayAgain()
 		m.leased(l.Sent)
 	case Renewed:
 		m.renewed(e)
@@ -295,7 +296,7 @@ func (m *machine) driveLease() {
 		l.OldTerm = 0
 	}
 	held := l.Phase == LeaseHeld || l.Phase == LeaseRenewing
-	if held && l.NoLeader && l.Term == 0 && !l.Campaign && !l.Leaving && !m.c.Witness && l.Acts(m.now) && !m.s.Epoch.WentBack && !m.s.Newer && m.now >= max(l.Quiet, l.NextTry) {
+	if held && l.NoLeader && l.Term == 0 && !l.Campaign && !l.Leaving && !m.c.Witness && l.Acts(m.now) && !m.s.Newer && m.now >= max(l.Quiet, l.NextTry) {
 		l.Campaign = true
 		m.out = append(m.out, Campaign{ID: l.ID})
 	}

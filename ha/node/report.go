@@ -27,7 +27,7 @@ func (c Config) Report(x Circumstances) ha.NodeReport {
 		SystemUUID: x.SystemUUID, Timing: c.Timing, Leaving: x.Leaving, Witness: c.Witness,
 		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && SameWaits(x.Guard.Timing, c.Timing),
 		WatchdogDriver: x.Guard.Driver, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online,
-		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests,
+		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests, Managed: x.Inventory.Managed,
 		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.WentBack, Highest: x.Highest, Problems: x.Problems}
 }
 

@@ -102,7 +102,7 @@ func (m *machine) arrived(records map[ha.VMID]ha.GuestRecord) {
 
 // looked takes in an inventory; a guest that a job of ours touched after the look began keeps the newer truth.
 func (m *machine) looked(e Looked) {
-	m.s.Looked, m.s.LookBegan = true, e.Began
+	m.s.Looked, m.s.LookBegan, m.s.Managed = true, e.Began, e.Managed
 	seen := map[ha.VMID]ha.GuestSeen{}
 	for _, g := range e.Guests {
 		seen[g.ID] = g
@@ -121,8 +121,12 @@ func (m *machine) looked(e Looked) {
 			continue
 		}
 		x, here := seen[id]
+		stalled := g.Seen.Stalled
 		running := x.Running || slices.Contains(e.Strays, id)
-		g.Seen = Seen{Kind: x.Kind, ConfigHere: here, Running: running, Protected: x.Protected, Onboot: x.Onboot, At: e.Began}
+		g.Seen = Seen{Kind: x.Kind, ConfigHere: here, Running: running, Protected: x.Protected, Refused: x.Refused != "", Onboot: x.Onboot, At: e.Began}
+		if x.Stalled && running {
+			g.Seen.Stalled = cmp.Or(stalled, e.Began)
+		}
 		if !running {
 			g.Job.RunningAt = 0
 		} else if g.Job.RunningAt == 0 {
@@ -158,6 +162,15 @@ func (m *machine) dropJobs() {
 		g.Seen.Running = false
 		g.Seen.At = m.now
 		m.s.Guests[id] = g
+	}
+}
+
+// sayAgain reports again what was said before the lease ended: it may never have reached the store.
+func (m *machine) sayAgain() {
+	for _, id := range sorted(m.s.Guests) {
+		if w := m.s.Guests[id].Written; w.Phase != "" {
+			m.out = append(m.out, Report{Report: w})
+		}
 	}
 }
 

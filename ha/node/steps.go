@@ -49,7 +49,7 @@ func (m *machine) resume(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 			return
 		}
 		m.begin(id, g, rec, StepCause)
-	case StepScan, StepKill, StepSettle, StepStop, StepOnboot, StepRestore: // need no permit: they start nothing
+	case StepScan, StepKill, StepAbort, StepSettle, StepStop, StepOnboot, StepRestore: // need no permit: they start nothing
 		m.begin(id, g, rec, g.Job.Step)
 	default:
 		if m.mayAct() {
@@ -110,6 +110,11 @@ func (m *machine) advance(g *Guest, rec ha.GuestRecord, e StepDone) {
 		}
 	case StepMigrate:
 		m.migrated(g, rec, e)
+	case StepAbort:
+		j.NotBefore = m.now.Add(transientPause)
+		if e.Outcome == Done {
+			j.Step = StepSettle
+		}
 	case StepSettle:
 		m.migrated(g, rec, StepDone{Outcome: Failed, Message: j.MoveError})
 	case StepExpect:
@@ -168,6 +173,9 @@ func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 		j.Step = StepRecheck
 	case StepRecheck:
 		j.Step = StepStart
+		if g.Seen.Refused {
+			j.Step = StepNone
+		}
 	case StepStart:
 		j.Step = StepConfirm
 	case StepConfirm:

@@ -26,6 +26,7 @@ type State struct {
 	Looked  bool                       // Proxmox was looked at at least once
 	Guarded bool                       // the guard is connected and enforces the permit
 
+	Managed   []ha.VMID  // by Proxmox's own HA (R7)
 	Newer     bool       // the store holds records of a newer version
 	LookBegan ha.Instant // when the newest look began
 	Epoch     Epoch
@@ -54,6 +55,8 @@ type Seen struct {
 	ConfigHere bool
 	Running    bool
 	Protected  bool
+	Stalled    ha.Instant // since when what runs is only what a migration left behind; 0: it is not
+	Refused    bool       // Proxmox's own HA manages it (R7), or it is a template …: hands off
 	Onboot     bool
 	At         ha.Instant // when the look began, or when a job of ours changed it
 }
@@ -75,6 +78,7 @@ const (
 	StepStop     StepName = "stop"
 	StepExpect   StepName = "expect" // a move's target: tell the guard of the guest before it comes
 	StepMigrate  StepName = "migrate"
+	StepAbort    StepName = "abort"  // end the worker of a move whose target is proven dead
 	StepSettle   StepName = "settle" // a move whose end is not known: no worker of the guest left here
 	StepKill     StepName = "kill"   // end processes that have no right to run here
 	StepScan     StepName = "scan"   // no process, no worker left
@@ -130,6 +134,7 @@ type Tick struct{}
 // View is the store's content that concerns guests.
 type View struct {
 	Rev     int64
+	Back    bool // it contradicts the view before it (ha.WentBack)
 	Newer   bool // it holds records of a newer version: this daemon must not lead over them
 	Cluster ha.ClusterRecord
 	Leader  *ha.LeaderRecord
@@ -141,9 +146,10 @@ type View struct {
 
 // Looked is an inventory of this node's guests; Began is when the look began.
 type Looked struct {
-	Began  ha.Instant
-	Guests []ha.GuestSeen // whose config lies here
-	Strays []ha.VMID      // running here although their config lies elsewhere
+	Began   ha.Instant
+	Guests  []ha.GuestSeen // whose config lies here
+	Managed []ha.VMID      // by Proxmox's own HA, wherever their configs lie
+	Strays  []ha.VMID      // running here although their config lies elsewhere
 }
 
 // GuardSeen is what the guard says.

@@ -11,10 +11,12 @@ import (
 // These are R5's tests. The shell reads the records (linearizable) and asks here what they allow; every answer but Done means
 // that nothing is started.
 
-// MayStart judges the guest's own record: ours, in this generation and incarnation, of the store's present epoch, and in a state that
-// allows it.
-func (c Config) MayStart(d Do, rec ha.GuestRecord, epoch Epoch) (Outcome, string) {
+// MayStart judges the guest's own record, read when the store was at revision `at`: ours, in this generation and incarnation, of the
+// store's present epoch, and in a state that allows it. A store behind what this node has seen was rolled back (R8).
+func (c Config) MayStart(d Do, rec ha.GuestRecord, at int64, epoch Epoch) (Outcome, string) {
 	switch {
+	case at < epoch.Rev:
+		return NotMine, fmt.Sprintf("the store is at revision %d, this node has seen %d: it was restored or replaced", at, epoch.Rev)
 	case rec.Node != c.Self || rec.Incarnation != c.Incarnation || rec.Generation != d.Record.Generation || !sameMove(rec.Move, d.Record.Move):
 		return NotMine, fmt.Sprintf("assigned to %s in generation %d", rec.Node, rec.Generation)
 	case epoch.WentBack || rec.Epoch != epoch.Taken:

@@ -151,26 +151,37 @@ func (c command) alreadySo(message string) bool {
 // Running says whether a guest of this node runs, by status/current only: every other list is stale for minutes.
 // ErrConfigGone: its config is not under this node.
 func (d *Driver) Running(ctx context.Context, id ha.VMID, kind ha.GuestKind) (bool, error) {
+	running, _, err := d.current(ctx, id, kind)
+	return running, err
+}
+
+// afterMigration is QEMU's own word for a process that has handed its guest over to a migration's target: it runs nothing, and must
+// not go on, because the target may have written.
+const afterMigration = "postmigrate"
+
+// current says whether a guest of this node runs, and whether all that runs is what a migration left behind.
+func (d *Driver) current(ctx context.Context, id ha.VMID, kind ha.GuestKind) (running, stalled bool, err error) {
 	if err := checkIDs(id, kind); err != nil {
-		return false, err
+		return false, false, err
 	}
 	var current struct {
 		Status word   `json:"status"`
+		QMP    word   `json:"qmpstatus"`
 		VMID   number `json:"vmid"`
 	}
 	if err := d.get(ctx, d.nodePath("/%s/%d/status/current", kind, id), &current); err != nil {
-		return false, d.guestErr(kind, id, "asking whether it runs", err, "")
+		return false, false, d.guestErr(kind, id, "asking whether it runs", err, "")
 	}
 	if current.VMID.Set && current.VMID.Value != int64(id) {
-		return false, d.guestErr(kind, id, "asking whether it runs",
+		return false, false, d.guestErr(kind, id, "asking whether it runs",
 			fmt.Errorf("%w: PVE answered about %d", ErrNoAnswer, current.VMID.Value), "")
 	}
 	switch current.Status {
 	case "running":
-		return true, nil
+		return true, current.QMP == afterMigration, nil
 	case "stopped":
-		return false, nil
+		return false, false, nil
 	}
-	return false, d.guestErr(kind, id, "asking whether it runs",
+	return false, false, d.guestErr(kind, id, "asking whether it runs",
 		fmt.Errorf("%w: status is %q", ErrNoAnswer, current.Status), "ask again")
 }

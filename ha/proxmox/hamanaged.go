@@ -3,6 +3,7 @@ package proxmox
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,4 +82,17 @@ func haAdvice(kind ha.GuestKind, id ha.VMID) string {
 		sid = fmt.Sprintf("ct:%d", id)
 	}
 	return fmt.Sprintf("choose one of the two: `ha-manager remove %s`, or take the guest out of Bascule's protection", sid)
+}
+
+// managedIDs are the numbers of the guests in haResources' answer, ascending.
+func managedIDs(managed map[string]string) []ha.VMID {
+	var ids []ha.VMID
+	for key := range managed {
+		_, num, _ := strings.Cut(key, " ")
+		if id, err := strconv.Atoi(num); err == nil {
+			ids = append(ids, ha.VMID(id))
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }

@@ -19,6 +19,7 @@ type Inventory struct {
 	Memory   int64              // bytes of RAM
 	Storages []ha.StorageReport // sorted by name
 	Guests   []ha.GuestSeen     // with a config in this node's own directory, sorted by VMID
+	Managed  []ha.VMID          // guests of Proxmox's own HA, wherever their configs lie, ascending
 	Problems []string           // what the operator should know and do
 }
 
@@ -60,7 +61,7 @@ func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
 	if err != nil {
 		return Inventory{}, err
 	}
-	inv.Problems = choice.problems
+	inv.Problems, inv.Managed = choice.problems, managedIDs(choice.managed)
 	inv.Guests, err = d.guests(ctx, inv.Storages, choice)
 	return inv, err
 }
@@ -125,12 +126,12 @@ func (d *Driver) lookWhichRun(ctx context.Context, guests []ha.GuestSeen) ([]ha.
 			continue
 		}
 		group.Go(func() error {
-			running, err := d.Running(all, g.ID, g.Kind)
+			running, stalled, err := d.current(all, g.ID, g.Kind)
 			if errors.Is(err, ErrConfigGone) {
 				gone[i] = true
 				return nil
 			}
-			g.Running = running
+			g.Running, g.Stalled = running, stalled
 			return err
 		})
 	}

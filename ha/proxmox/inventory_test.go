@@ -73,6 +73,7 @@ func TestInventory(t *testing.T) {
 			{ID: 105, Kind: ha.QEMU, Name: "free", Running: true, Memory: 512 << 20},
 			{ID: 200, Kind: ha.LXC, Name: "ct200", Protected: true, Memory: 64 << 20, Storages: []string{"shared"}},
 		},
+		Managed: []ha.VMID{104},
 		Problems: []string{"pool \"nosuch\", whose guests are to be protected, does not exist: " +
 			"make it with `pveum pool add nosuch` or correct the configuration"},
 	}

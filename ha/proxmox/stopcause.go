@@ -66,12 +66,12 @@ func (d *Driver) StopCause(ctx context.Context, id ha.VMID, since time.Time) (Ca
 	if err != nil {
 		return Cause{}, fmt.Errorf("guest %d on %s: asking why it is stopped: %w", id, d.node, err)
 	}
-	if what, ok := lockCauses[lock]; ok {
-		return Cause{Kind: CausePVE, What: what}, nil
-	}
-	rows, err := d.tasksAbout(ctx, id, since)
+	rows, err := d.tasksAbout(ctx, id, since, lock == "backup")
 	if err != nil {
 		return Cause{}, fmt.Errorf("guest %d on %s: asking why it is stopped: %w", id, d.node, err)
+	}
+	if what, ok := lockCauses[lock]; ok && slices.ContainsFunc(rows, passing) { // without a task it is left over, and no reason to wait
+		return Cause{Kind: CausePVE, What: what}, nil
 	}
 	cause := d.judge(rows)
 	if !here && cause.Kind != CauseUser {
@@ -82,6 +82,8 @@ func (d *Driver) StopCause(ctx context.Context, id ha.VMID, since time.Time) (Ca
 	}
 	return cause, nil
 }
+
+func passing(r taskRow) bool { return slices.Contains(passingTasks, r.Type) }
 
 // ownLock reads the guest's lock, whichever kind it is, and whether its config is here.
 func (d *Driver) ownLock(ctx context.Context, id ha.VMID) (lock string, here bool, err error) {
@@ -101,8 +103,9 @@ func (d *Driver) ownLock(ctx context.Context, id ha.VMID) (lock string, here boo
 	return "", false, nil
 }
 
-// tasksAbout lists the tasks since then that could have stopped the guest, newest first.
-func (d *Driver) tasksAbout(ctx context.Context, id ha.VMID, since time.Time) ([]taskRow, error) {
+// tasksAbout lists the tasks since then that could have stopped the guest, newest first; with backups, a vzdump of many guests, too: its
+// row does not say of which.
+func (d *Driver) tasksAbout(ctx context.Context, id ha.VMID, since time.Time, backups bool) ([]taskRow, error) {
 	own, err := d.tasks(ctx, fmt.Sprintf("source=all&vmid=%d&limit=%d", id, guestTasks))
 	if err != nil {
 		return nil, err
@@ -114,7 +117,7 @@ func (d *Driver) tasksAbout(ctx context.Context, id ha.VMID, since time.Time) ([
 	seen := make(map[string]bool)
 	var rows []taskRow
 	for _, r := range append(own, all...) {
-		relevant := r.of(id) || (r.ID == "" && r.Type != "vzdump") // a vzdump of many shows as the guest's lock
+		relevant := r.of(id) || (r.ID == "" && (backups || r.Type != "vzdump"))
 		if seen[r.UPID] || !relevant || (!r.running() && r.End.Value < since.Unix()) {
 			continue
 		}

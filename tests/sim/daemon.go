@@ -35,6 +35,7 @@ type Daemon struct {
 	coro     ha.CorosyncView
 	leaving  bool
 	started  time.Duration
+	seen     *ha.Snapshot // the view before
 
 	rep  reporter
 	lead leading
@@ -215,7 +216,9 @@ func (d *Daemon) viewChanged() {
 	if !ok {
 		return
 	}
-	v := node.View{Rev: s.Revision, Newer: s.NewerSchema != "" || d.w.old[d.h.Name], Cluster: s.Cluster.Rec, Leader: s.Leader, Nodes: map[ha.NodeName]ha.NodeRecord{},
+	back := d.w.restores && d.seen != nil && ha.WentBack(d.seen, s)
+	d.seen = s
+	v := node.View{Rev: s.Revision, Back: back, Newer: s.NewerSchema != "" || d.w.old[d.h.Name], Cluster: s.Cluster.Rec, Leader: s.Leader, Nodes: map[ha.NodeName]ha.NodeRecord{},
 		Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{}, Reports: map[ha.VMID]ha.GuestReport{}}
 	for n, rec := range s.Nodes {
 		v.Nodes[n] = rec.Rec

@@ -79,13 +79,18 @@ func (d *Daemon) resign(t ha.Term) {
 
 // read is a linearizable read of a record and its revision; one that is not there leaves it zero, which allows nothing.
 func read[T any](d *Daemon, key string, timeout time.Duration, done func(rec T, rev int64, err error)) {
-	d.store.Get(key, timeout, func(kv *ha.KV, _ int64, err error) {
+	readAt(d, key, timeout, func(rec T, rev, _ int64, err error) { done(rec, rev, err) })
+}
+
+// readAt is read, and tells at which revision the store was.
+func readAt[T any](d *Daemon, key string, timeout time.Duration, done func(rec T, rev, at int64, err error)) {
+	d.store.Get(key, timeout, func(kv *ha.KV, at int64, err error) {
 		var rec T
 		var rev int64
 		if err == nil && kv != nil {
 			rev = kv.ModRev
 			_ = decodeJSON(kv.Value, &rec) // unreadable is zero
 		}
-		done(rec, rev, err)
+		done(rec, rev, at, err)
 	})
 }

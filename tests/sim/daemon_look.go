@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"bytes"
+	"reflect"
 	"slices"
 	"time"
 
@@ -26,12 +26,12 @@ func (d *Daemon) lookLoop() {
 	d.pve.Inventory(func(inv ha.Inventory, err error) {
 		d.looking = false
 		if err == nil {
-			changed := !d.looked || !bytes.Equal(ha.Encode(d.inv), ha.Encode(inv))
+			changed := !d.looked || !reflect.DeepEqual(d.inv, inv)
 			d.inv, d.looked = inv, true
 			if changed {
 				d.rep.wake()
 			}
-			d.event(node.Looked{Began: began, Guests: inv.Guests, Strays: d.findStrays(inv)})
+			d.event(node.Looked{Began: began, Guests: inv.Guests, Managed: inv.Managed, Strays: d.findStrays(inv)})
 		}
 		if d.lookSoon {
 			d.lookSoon = false

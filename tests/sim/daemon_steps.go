@@ -99,7 +99,7 @@ func (d *Daemon) step(f node.Do, done ended) {
 		d.pve.Stop(id, kind, result)
 	case node.StepMigrate:
 		d.pve.Migrate(id, kind, f.Record.Move.Target, f.Record.Move.Live, result)
-	case node.StepKill, node.StepScan:
+	case node.StepKill, node.StepAbort, node.StepScan:
 		done(d.remains(f))
 	case node.StepOnboot:
 		put := ha.Put{Key: ha.KeyOnboot(id), Value: ha.Encode(ha.OnbootRecord{Guest: id, Old: true})}
@@ -138,12 +138,12 @@ func outcome(err error) (node.Outcome, string) {
 // verify is R5's test, the reads here, the judgement in ha/node.
 func (d *Daemon) verify(f node.Do, done ended) {
 	ttl := d.cfg.Timing.LeaseTTL
-	read[ha.GuestRecord](d, ha.KeyGuest(f.Guest), ttl, func(rec ha.GuestRecord, rev int64, err error) {
+	readAt(d, ha.KeyGuest(f.Guest), ttl, func(rec ha.GuestRecord, rev, at int64, err error) {
 		if err != nil {
 			done(node.Transient, err.Error())
 			return
 		}
-		if out, msg := d.cfg.MayStart(f, rec, d.state.Epoch); out != node.Done {
+		if out, msg := d.cfg.MayStart(f, rec, at, d.state.Epoch); out != node.Done {
 			done(out, msg)
 			return
 		}
@@ -285,6 +285,9 @@ func (d *Daemon) remains(f node.Do) (node.Outcome, string) {
 	}
 	for _, workers := range []bool{true, false} {
 		for _, p := range procs {
+			if !workers && f.Step == node.StepAbort {
+				continue
+			}
 			if (p.What == whatWorker) == workers && (!p.Incoming || f.Hard) {
 				if err := d.pve.Kill(p.PID); err != nil {
 					return node.Unclean, err.Error()

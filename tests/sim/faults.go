@@ -128,7 +128,7 @@ const (
 
 // faults draws four to nine kinds of fault, at least one of them a death.
 func (d *draw) faults(s *Spec) {
-	s.Length, s.Settle = runLength, 150*time.Second
+	s.Settle = 180 * time.Second
 	if s.Timing.Profile == "patient" {
 		s.Settle += 120 * time.Second
 	}
@@ -147,11 +147,10 @@ func (d *draw) faults(s *Spec) {
 		add(weighted(d, mishaps))
 	}
 	if d.chance(0.08) {
-		for _, h := range s.Hosts {
-			if d.chance(0.5) {
-				s.Old = append(s.Old, h.Name)
-			}
-		}
+		s.Old = []string{d.node(s)} // the others lead
+	}
+	for _, c := range s.Commands {
+		s.Length = max(s.Length, c.At+c.For+time.Second)
 	}
 	slices.SortStableFunc(s.Commands, func(a, b Command) int { return int(a.At - b.At) })
 }

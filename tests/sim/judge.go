@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/node"
 )
 
 // Judge knows the physical truth and looks at it after every event. What it finds is a violation of a rule of DESIGN part 3, or of the
@@ -20,10 +21,13 @@ type Judge struct {
 	lost      map[ha.VMID]time.Duration  // since when a guest that should run makes no progress
 	lastHost  map[ha.VMID]string         // where it last began or ran
 	trouble   map[string]time.Duration   // by host: until when a fault is a reason for what happens to it
+	permitted map[string]bool            // by host: its guard has a permit in force and the machine is not standing still
 	wanted    map[string]time.Duration   // by host: an operator asked for its fencing
 	lied      map[string]bool            // by node: a device of it lied in this run
 	managed   map[ha.VMID]time.Duration  // since when Proxmox's own HA manages it
+	explain   bool                       // the trace tells why something is stuck
 	broken    map[ha.VMID]bool           // a fault was aimed at the guest itself: it may end in error
+	rev       int64                      // of the store, before the last write
 	mustEpoch ha.Epoch                   // after a restore: nothing is started in an older one
 	kinds     map[string]bool
 }
@@ -42,7 +46,7 @@ const troubleEcho = 90 * time.Second
 
 func newJudge(w *World) *Judge {
 	j := &Judge{w: w, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
-		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
+		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
 		broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
 	for _, g := range w.spec.Guests {
@@ -130,15 +134,17 @@ func (j *Judge) hostEnded(host, how string, byFault bool) {
 	}
 	now := j.w.loop.Now()
 	j.res.Fences++
-	h := j.w.machine.Host(host)
-	d := j.w.daemons[h.index]
-	healthy := h.Runs() && d != nil && d.p.Runs()
+	healthy := j.permitted[host]
+	j.permitted[host] = false
 	if t, ok := j.wanted[host]; ok && now < t {
+		return
+	}
+	if !healthy { // without a permit it runs nothing, or should not
 		return
 	}
 	if until, ok := j.trouble[host]; !ok || now > until {
 		j.violate("fence", "healthy node %s was %s", host, how)
-	} else if healthy {
+	} else {
 		j.res.FalseFences++
 	}
 }
@@ -172,8 +178,6 @@ func (j *Judge) command(c Command) {
 		for _, g := range j.w.spec.Guests {
 			j.broken[g.ID] = true
 		}
-	case "etcd-restore":
-		j.mustEpoch = j.w.store.Truth().Cluster.Rec.Epoch + 1
 	}
 }
 
@@ -205,13 +209,14 @@ func (j *Judge) touch(c Command, until time.Duration) {
 // patrol looks at what needs no event: R2's deadline.
 func (j *Judge) patrol() {
 	for _, h := range j.w.machine.Hosts() {
+		j.permitted[h.Name] = h.Runs() && h.boot.guard != nil && h.boot.guard.s.Phase == node.GuardPermitted && h.Clock().Now() < h.boot.guard.s.Deadline
 		j.endedInTime(h)
 	}
 }
 
 // endedInTime is R2: W after the permit's end nothing protected can run on an armed node.
 func (j *Judge) endedInTime(h *Host) {
-	if !h.Booted() || h.boot.guard == nil || h.spec.Watchdog == "" || !h.Watchdog().Armed() {
+	if !h.Booted() || h.boot.guard == nil || h.spec.Watchdog == "" || h.spec.Watchdog == "softdog" || !h.Watchdog().Armed() {
 		return
 	}
 	s := h.boot.guard.s

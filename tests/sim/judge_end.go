@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -43,57 +44,73 @@ func (j *Judge) result() Result {
 
 // end judges the world when the faults have been over for the settling time: every protected guest with a place runs, nothing is stuck.
 func (j *Judge) end() {
+	j.explain = true
+	for _, what := range j.stuck() {
+		j.violate("stuck", "%s", what)
+	}
+}
+
+// stuck lists what is not in order.
+func (j *Judge) stuck() []string {
 	truth := j.w.store.Truth()
 	if truth.Leader == nil {
-		j.violate("stuck", "nobody leads")
-		return
+		return []string{"nobody leads"}
 	}
+	var out []string
 	for _, h := range j.w.machine.Hosts() {
 		if !h.spec.Witness {
-			j.nodeInOrder(h, truth)
+			out = append(out, j.nodeStuck(h, truth)...)
 		}
 	}
 	for _, g := range j.w.spec.Guests {
 		if rec, ok := truth.Guests[g.ID]; ok {
-			j.guestInOrder(rec.Rec)
+			out = append(out, j.guestStuck(rec.Rec)...)
 		} else if g.Protected && j.w.machine.ConfigNode(g.ID) != "" && !j.broken[g.ID] {
-			j.violate("stuck", "guest %d is protected and has no record", g.ID)
+			out = append(out, fmt.Sprintf("guest %d is protected and has no record", g.ID))
 		}
 	}
+	return out
 }
 
-func (j *Judge) nodeInOrder(h *Host, truth *ha.Snapshot) {
+func (j *Judge) nodeStuck(h *Host, truth *ha.Snapshot) []string {
 	rec, ok := truth.Nodes[ha.NodeName(h.Name)]
 	if !ok {
-		j.violate("stuck", "%s has no record", h.Name)
-		return
+		return []string{h.Name + " has no record"}
 	}
 	if j.w.stopped[h.index] || j.lied[h.Name] {
-		return
+		return nil
 	}
 	switch rec.Rec.State {
 	case ha.NodeOnline, ha.NodeQuarantined:
+		return nil
 	case ha.NodeMaintenance, ha.NodeDraining:
-		if !rec.Rec.Drain {
-			j.violate("stuck", "%s is %s: %s", h.Name, rec.Rec.State, rec.Rec.Reason)
+		if rec.Rec.Drain {
+			return nil
 		}
-	default:
-		j.violate("stuck", "%s is %s: %s", h.Name, rec.Rec.State, rec.Rec.Reason)
 	}
+	return []string{fmt.Sprintf("%s is %s: %s", h.Name, rec.Rec.State, rec.Rec.Reason)}
 }
 
-func (j *Judge) guestInOrder(g ha.GuestRecord) {
-	if g.Requested != ha.RequestedStarted || g.Refused != "" || j.lied[string(g.Node)] {
-		return
+// neverStops says whether a guest's process hangs for ever: whether it does its work says nothing about us.
+func (j *Judge) neverStops(id ha.VMID) bool {
+	return slices.ContainsFunc(j.w.spec.Guests, func(g GuestSpec) bool { return g.ID == id && g.NeverStops })
+}
+
+func (j *Judge) guestStuck(g ha.GuestRecord) []string {
+	h := j.w.machine.Host(string(g.Node))
+	switch {
+	case g.Requested != ha.RequestedStarted || g.Refused != "" || j.lied[string(g.Node)] || j.neverStops(g.ID):
+		return nil
+	case g.State == ha.GuestStarted && j.w.machine.Progress(g.ID):
+		return nil
+	case j.broken[g.ID] && g.State == ha.GuestError: // given up, said loudly
+		return nil
+	case h != nil && j.w.stopped[h.index]:
+		return nil
 	}
-	if g.State == ha.GuestStarted && j.w.machine.Progress(g.ID) {
-		return
+	if h != nil && j.w.running(h) && j.explain {
+		d := j.w.daemons[h.index]
+		j.w.loop.Logf(h.Name, "guest %d here: %+v; lease %+v; peers %+v; epoch %+v", g.ID, d.state.Guests[g.ID], d.state.Lease, d.state.Peers, d.state.Epoch)
 	}
-	if j.broken[g.ID] && g.State == ha.GuestError { // given up, said loudly
-		return
-	}
-	if h := j.w.machine.Host(string(g.Node)); h != nil && j.w.stopped[h.index] {
-		return
-	}
-	j.violate("stuck", "guest %d is %s (%s) and runs: %v", g.ID, g.State, g.Reason, j.w.machine.Progress(g.ID))
+	return []string{fmt.Sprintf("guest %d is %s (%s) and runs: %v", g.ID, g.State, g.Reason, j.w.machine.Progress(g.ID))}
 }

@@ -11,6 +11,11 @@ import (
 
 // applied looks at every write of the store.
 func (j *Judge) applied(a Applied) {
+	old := j.rev
+	j.rev = a.Rev
+	if a.Op == "restore" && a.Rev < old { // else the copy is what there was
+		j.mustEpoch = max(j.mustEpoch, j.guestEpoch()) + 1
+	}
 	if a.Txn == nil {
 		j.refreshGuests()
 		return
@@ -28,6 +33,15 @@ func (j *Judge) applied(a Applied) {
 		}
 	}
 	j.refreshGuests()
+}
+
+// guestEpoch is the epoch of the records as they were before the last write.
+func (j *Judge) guestEpoch() ha.Epoch {
+	var e ha.Epoch
+	for _, g := range j.w.spec.Guests {
+		e = max(e, j.guests[g.ID].Epoch)
+	}
+	return e
 }
 
 func leaderOwned(key string) bool {

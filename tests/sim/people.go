@@ -91,11 +91,13 @@ func (w *World) calm() {
 	w.loop.After(20*time.Second, w.caretaker)
 }
 
-// caretaker looks every 20 s for a machine that waits for a person: one that hangs is reset.
+// caretaker looks every 20 s for a machine that waits for a person: one that hangs, or whose fencing comes to no end, is switched off
+// and on again.
 func (w *World) caretaker() {
 	for _, h := range w.machine.Hosts() {
-		if h.Crashed() {
-			h.Reset("button")
+		rec := w.store.Truth().Nodes[ha.NodeName(h.Name)].Rec
+		if h.Crashed() || h.On() && (rec.State == ha.NodeFencing || rec.State == ha.NodeFenced) && rec.Incarnation == h.Inc() {
+			h.Power(false)
 		}
 		if !h.On() {
 			h.Power(true)

@@ -60,8 +60,13 @@ func (h *Host) inventory() ha.Inventory {
 			continue
 		}
 		inv.Guests = append(inv.Guests, ha.GuestSeen{ID: g.id, Kind: g.kind, Name: g.spec.Name, Protected: f.protected && f.managed == "", Refused: f.managed,
-			Running: h.boot.guestProcess(g) != nil, Memory: g.spec.Memory, Storages: g.spec.Storages, Pinned: g.spec.Pinned,
+			Running: h.boot.guestProcess(g) != nil, Stalled: h.boot.guestProcess(g) != nil && h.boot.guestProcess(g).paused, Memory: g.spec.Memory, Storages: g.spec.Storages, Pinned: g.spec.Pinned,
 			Lock: f.lock, Onboot: f.onboot, Priority: g.spec.Priority})
+	}
+	for _, g := range h.m.guests {
+		if f := h.files()[g.id]; f != nil && f.managed != "" {
+			inv.Managed = append(inv.Managed, g.id)
+		}
 	}
 	return inv
 }
@@ -194,7 +199,7 @@ func (c *PVE) StopCause(id ha.VMID, within time.Duration, done func(ha.StopCause
 		s, ok := c.b.causes[id]
 		ok = ok && c.b.clock.Now().Sub(s.at) <= within
 		switch {
-		case f != nil && (f.lock == "migrate" || f.lock == "backup" || f.lock == "snapshot"):
+		case f != nil && c.b.worker(id) != nil && (f.lock == "migrate" || f.lock == "backup" || f.lock == "snapshot"):
 			done(ha.CausePassing, "lock "+f.lock, nil)
 		case ok && s.cause == ha.CauseUser:
 			done(s.cause, s.detail, nil)

@@ -26,3 +26,10 @@ func TestOneSeed(t *testing.T) {
 	}
 	t.Logf("%+v", r)
 }
+
+// BenchmarkSeeds is the cost of one simulated site from its start to its settled end.
+func BenchmarkSeeds(b *testing.B) {
+	for i := range b.N {
+		NewWorld(RandomSpec(uint64(i+1)), nil).Run()
+	}
+}

@@ -20,10 +20,11 @@ type World struct {
 	judge   *Judge
 	people  people
 
-	stopped []bool // by host: its basculed was stopped in order, nobody starts it again
-	old     map[string]bool
-	steps   int // of the nodes' machines
-	rounds  int // of leaders
+	stopped  []bool // by host: its basculed was stopped in order, nobody starts it again
+	old      map[string]bool
+	restores bool // the store is restored in this run: only then a view can contradict the one before
+	steps    int  // of the nodes' machines
+	rounds   int  // of leaders
 }
 
 // systemd's pauses before it starts a daemon again.
@@ -63,6 +64,7 @@ func NewWorld(s Spec, out io.Writer) *World {
 	}
 	w.machine.Start()
 	for _, c := range s.Commands {
+		w.restores = w.restores || c.Verb == "etcd-restore"
 		w.loop.After(c.At, func() { w.apply(c) })
 	}
 	return w
@@ -137,12 +139,27 @@ func (w *World) told(d *Daemon, t ha.Transition) {
 	w.judge.told(t)
 }
 
-// Run runs the world to its end and returns the judge's findings.
+// inOrderFor is how long everything must have been in order before a run is over before its time.
+const inOrderFor = 10 * time.Second
+
+// Run runs the world to its end and returns the judge's findings: to the end of the faults, then until everything has been in order for a
+// while, at most for the settling time.
 func (w *World) Run() Result {
 	w.loop.Run(w.spec.Length)
+	if w.loop.halt {
+		return w.judge.result()
+	}
+	w.calm()
+	since := w.loop.Now()
+	for end := w.spec.Length + w.spec.Settle; w.loop.Now() < end && !w.loop.halt; {
+		w.loop.Run(min(end, w.loop.Now()+inOrderFor/4))
+		if len(w.judge.stuck()) > 0 {
+			since = w.loop.Now()
+		} else if w.loop.Now()-since >= inOrderFor {
+			break
+		}
+	}
 	if !w.loop.halt {
-		w.calm()
-		w.loop.Run(w.spec.Length + w.spec.Settle)
 		w.judge.end()
 	}
 	return w.judge.result()

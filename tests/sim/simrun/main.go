@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"bascule/tests/sim"
@@ -22,6 +23,7 @@ func main() {
 	flag.IntVar(&o.most, "most", 5, "stop after so many seeds that break a rule")
 	flag.BoolVar(&o.noShrink, "no-shrink", false, "do not look for the fewest faults")
 	flag.Parse()
+	debug.SetGCPercent(800) // many small worlds, each short-lived
 	if o.seed0 == 0 {
 		o.seed0 = uint64(time.Now().UnixNano())
 	}

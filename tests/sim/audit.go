@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"time"
+
+	"bascule/ha"
+)
+
+// audit looks for the words of a rule where the judge looks for what follows from breaking it: many a mistake does harm only together
+// with others, and is a mistake before. It computes from the truth and from the waits' terms, never with the functions that it checks.
+type audit struct {
+	w *World
+	j *Judge
+
+	gone    map[ha.NodeName]leaseSight
+	nodes   map[ha.NodeName]ha.NodeRecord
+	guests  map[ha.VMID]ha.GuestRecord
+	asked   map[ha.NodeName][]ha.Incarnation // confirm-off, as people asked for it
+	uuids   map[ha.Incarnation]string
+	onSince map[string]time.Duration
+	unfit   map[ha.NodeName]time.Duration // since when the stored report says that it has no quorum
+	given   map[[2]ha.NodeName]time.Duration
+	onboot  map[ha.VMID]time.Duration
+	byHand  map[ha.VMID]bool
+}
+
+// leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
+type leaseSight struct {
+	inc   ha.Incarnation
+	there bool
+	since time.Duration
+}
+
+const auditEvery = 100 * time.Millisecond
+
+// Audit adds the checks to a world that has not run yet.
+func (w *World) Audit() {
+	a := &audit{w: w, j: w.judge, gone: map[ha.NodeName]leaseSight{}, nodes: map[ha.NodeName]ha.NodeRecord{}, guests: map[ha.VMID]ha.GuestRecord{},
+		asked: map[ha.NodeName][]ha.Incarnation{}, uuids: map[ha.Incarnation]string{}, onSince: map[string]time.Duration{},
+		unfit: map[ha.NodeName]time.Duration{}, given: map[[2]ha.NodeName]time.Duration{}, onboot: map[ha.VMID]time.Duration{}, byHand: map[ha.VMID]bool{}}
+	for _, c := range w.spec.Commands {
+		switch c.Verb {
+		case "qm-start":
+			a.byHand[c.vmid(1)] = true
+		case "move-guest", "unprotect", "managed", "destroy":
+			a.byHand[c.vmid(0)] = true
+		}
+	}
+	w.store.OnApply(a.applied)
+	w.loop.Every(auditEvery, a.patrol)
+	judged := w.machine.OnStart
+	w.machine.OnStart = func(host string, inc ha.Incarnation, id ha.VMID) {
+		judged(host, inc, id)
+		a.started(host, inc, id)
+	}
+	told := w.machine.OnGuard
+	w.machine.OnGuard = func(host string, t ha.Transition) {
+		if told != nil {
+			told(host, t)
+		}
+		a.guard(host, t)
+	}
+}
+
+// restored: the store was taken back in this run; what it says of the time before is what R8 is about.
+func (a *audit) restored() bool { return a.j.mustEpoch != 0 }
+
+// applied looks at a write of the store.
+func (a *audit) applied(x Applied) {
+	truth := a.w.store.Truth()
+	if x.Txn != nil {
+		a.ownRevisions(x)
+		a.requests(truth)
+	}
+	if x.Op == "expire" {
+		a.outlives(x.Lease)
+	}
+	if x.Op != "restore" {
+		for _, n := range a.w.spec.memberNames() {
+			a.node(x, truth, n)
+		}
+		for _, g := range a.w.spec.Guests {
+			a.guest(x, truth, g.ID)
+		}
+	}
+	a.remember(truth)
+}
+
+func (a *audit) remember(truth *ha.Snapshot) {
+	now := a.w.loop.Now()
+	for _, n := range a.w.spec.memberNames() {
+		l, there := truth.Leases[n]
+		inc := l.Rec.Incarnation
+		s := a.gone[n]
+		if !there {
+			inc = s.inc
+		}
+		if s.there != there || s.inc != inc {
+			a.gone[n] = leaseSight{inc, there, now}
+		}
+		a.nodes[n] = truth.Nodes[n].Rec
+		if rep, ok := truth.Reports[n]; ok && !rep.Rec.Quorate {
+			if _, known := a.unfit[n]; !known {
+				a.unfit[n] = now
+			}
+		} else {
+			delete(a.unfit, n)
+		}
+	}
+	for _, g := range a.w.spec.Guests {
+		if v, ok := truth.Guests[g.ID]; ok {
+			a.guests[g.ID] = v.Rec
+		} else {
+			delete(a.guests, g.ID)
+		}
+	}
+}
+
+// ownRevisions is R4: what a leader writes rests on the revision of the record itself.
+func (a *audit) ownRevisions(x Applied) {
+	for _, p := range x.Txn.Puts {
+		if !leaderOwned(p.Key) {
+			continue
+		}
+		guarded := false
+		for _, g := range x.Txn.Guards {
+			guarded = guarded || g.Key == p.Key
+		}
+		if !guarded {
+			a.j.violate("R4", "%s wrote %s without a guard on its revision", x.By, p.Key)
+		}
+	}
+}
+
+func (a *audit) requests(truth *ha.Snapshot) {
+	for _, q := range truth.Requests {
+		if q.Rec.Kind == ha.RequestConfirmOff {
+			a.asked[q.Rec.Node] = append(a.asked[q.Rec.Node], q.Rec.Incarnation)
+		}
+	}
+}
+
+// outlives is R2: when a lease runs out, the permit that it gave has ended.
+func (a *audit) outlives(id ha.LeaseID) {
+	for _, d := range a.w.daemons {
+		if d == nil || !d.p.Alive() || d.rep.d == nil || d.cfg.Witness {
+			continue
+		}
+		if l := d.state.Lease; l.ID == id && d.now() < l.Leased && d.now() < l.Deadline {
+			a.j.violate("R2", "the lease of %s has run out while its permit goes on for %v", d.h.Name, l.Leased.Sub(d.now()))
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
+
+// guest looks at what a write changed in a guest's record.
+func (a *audit) guest(x Applied, truth *ha.Snapshot, id ha.VMID) {
+	v, ok := truth.Guests[id]
+	old, had := a.guests[id]
+	if !ok || !had {
+		return
+	}
+	rec := v.Rec
+	if m := rec.Move; m != nil && !slices.ContainsFunc(rec.Holders, func(h ha.Holder) bool { return h.Node == m.Target && h.Incarnation == m.Inc }) {
+		a.j.violate("R1", "guest %d moves to %s (boot %s), which is no holder of it", id, m.Target, m.Inc)
+		return
+	}
+	moved := rec.Node != old.Node || rec.Incarnation != old.Incarnation || (rec.Move != nil) != (old.Move != nil) && rec.State != ha.GuestRecovery && rec.State != ha.GuestFrozen
+	switch {
+	case rec.Epoch > old.Epoch:
+		a.rebuilt(truth, old, rec)
+	case moved && rec.Generation <= old.Generation:
+		a.j.violate("R1", "guest %d is assigned anew (%s -> %s) in generation %d, the last was %d", id, old.Node, rec.Node, rec.Generation, old.Generation)
+	case moved && old.State == ha.GuestRecovery:
+		a.placed(x, truth, old, rec)
+	}
+}
+
+// placed judges a recovery: what it rests on is guarded (R4), and the place can carry it (R5).
+func (a *audit) placed(x Applied, _ *ha.Snapshot, old, rec ha.GuestRecord) {
+	for _, h := range old.Holders {
+		key := ha.KeyGuestReport(h.Node, rec.ID)
+		if x.Txn != nil && !slices.ContainsFunc(x.Txn.Guards, func(g ha.Guard) bool { return g.Key == key }) {
+			a.j.violate("R4", "guest %d is recovered to %s without a guard on what holder %s says of it", rec.ID, rec.Node, h.Node)
+			return
+		}
+	}
+	if since, unfit := a.unfit[rec.Node]; unfit && a.w.loop.Now()-since > 2*time.Second {
+		a.j.violate("R5", "guest %d is given to %s, which has had no corosync quorum for %v", rec.ID, rec.Node, a.w.loop.Now()-since)
+	}
+}
+
+// rebuilt is R8: an assignment is made anew only when each member has reported in the new epoch or is proven off in it, and above every
+// generation that anybody knows.
+func (a *audit) rebuilt(truth *ha.Snapshot, old, rec ha.GuestRecord) {
+	for _, m := range a.w.spec.Hosts {
+		n := ha.NodeName(m.Name)
+		if m.Witness {
+			continue
+		}
+		l, there := truth.Leases[n]
+		rep, nrec := truth.Reports[n].Rec, truth.Nodes[n].Rec
+		reported := there && l.Rec.Incarnation == rep.Incarnation && rep.Epoch == rec.Epoch
+		proven := nrec.Epoch == rec.Epoch && nrec.State == ha.NodeFenced && slices.ContainsFunc(nrec.Proofs, func(p ha.Proof) bool {
+			return p.Kind() == ha.PowerOffConfirmed || p.Kind() == ha.OperatorConfirmed
+		})
+		if !reported && !proven && a.gone[n].since < a.w.loop.Now()-2*time.Second {
+			a.j.violate("R8", "guest %d is assigned anew in epoch %d although %s has neither reported in it nor is proven off", rec.ID, rec.Epoch, n)
+			return
+		}
+		if g := truth.GuestReports[n][rec.ID].Rec.Generation; rec.Generation <= max(g, old.Generation) {
+			a.j.violate("R8", "guest %d is assigned anew in generation %d; %s knows %d", rec.ID, rec.Generation, n, max(g, old.Generation))
+			return
+		}
+	}
+}
+
+// started is R1 from the other end: whatever begins to be able to write is a holder.
+func (a *audit) started(host string, inc ha.Incarnation, id ha.VMID) {
+	rec, ok := a.w.store.Truth().Guests[id]
+	if !ok || a.byHand[id] || a.restored() {
+		return
+	}
+	if !slices.ContainsFunc(rec.Rec.Holders, func(h ha.Holder) bool { return string(h.Node) == host && h.Incarnation == inc }) {
+		a.j.violate("R1", "guest %d begins to run on %s (boot %s), which is no holder of it", id, host, inc)
+	}
+}
+
+// guard is R2: a kill once begun goes on until nothing is left, and only a lease begins a permit.
+func (a *audit) guard(host string, t ha.Transition) {
+	h := a.w.machine.Host(host)
+	d := a.w.daemons[h.index]
+	from, to := node.GuardPhase(t.From), node.GuardPhase(t.To)
+	switch {
+	case to == node.GuardPermitted && from == node.GuardKilling:
+		a.j.violate("R2", "the guard of %s takes a permit while it kills", host)
+	case to == node.GuardPermitted && from == node.GuardClean && d != nil && d.p.Alive() && d.now() >= d.state.Lease.Leased:
+		a.j.violate("part5", "a permit of the peers begins on %s; its own had ended", host)
+	case to == node.GuardClean && from == node.GuardKilling:
+		a.clean(h)
+	}
+}
+
+// clean: verified means that nothing of what it watches is left.
+func (a *audit) clean(h *Host) {
+	for _, g := range h.boot.guard.s.Guests {
+		for _, x := range a.w.machine.Writers(g.ID) {
+			if x.Host == h.Name && x.Inc == h.Inc() {
+				a.j.violate("R2", "the guard of %s says clean while guest %d is there", h.Name, g.ID)
+				return
+			}
+		}
+	}
+}

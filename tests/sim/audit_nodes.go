@@ -1,0 +1,112 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"bascule/ha"
+)
+
+// node looks at what a write changed in a node's record: its proofs, and the beginning of its fencing.
+func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
+	rec, old := truth.Nodes[n].Rec, a.nodes[n]
+	for _, p := range rec.Proofs {
+		if !slices.ContainsFunc(old.Proofs, p.Same) {
+			a.proof(x, truth, p)
+		}
+	}
+	f := truth.Fences[n].Rec
+	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && f.Operator == "" && !a.restored() {
+		a.fencing(x, n, rec.Incarnation)
+	}
+}
+
+// selfFence is W by its terms.
+func selfFenceTime(t ha.Timing) time.Duration {
+	return t.PermitGrace + t.KillTime + t.WatchdogTimeout + t.SelfFenceMargin
+}
+
+// roughly takes off what two crystals may differ by.
+func roughly(d time.Duration) time.Duration { return d - d/400 - time.Millisecond }
+
+// proof is R3: each kind by what makes it one.
+func (a *audit) proof(x Applied, truth *ha.Snapshot, p ha.Proof) {
+	n, inc := p.Node(), p.Incarnation()
+	h := a.w.machine.Host(string(n))
+	if a.j.lied[h.Name] {
+		return
+	}
+	alive := h.Booted() && h.Inc() == inc
+	switch p.Kind() {
+	case ha.PowerOffConfirmed:
+		if h.On() && alive {
+			a.j.violate("R3", "%s (boot %s) is proven off (%s) and is on", n, inc, p.Evidence())
+		}
+	case ha.PoisonPill:
+		if alive {
+			a.j.violate("R3", "%s (boot %s) is proven poisoned (%s) and is there", n, inc, p.Evidence())
+		}
+	case ha.StorageRevoked:
+		for _, s := range p.Storages() {
+			if d := a.w.machine.Disk(s); alive && d != nil && !d.Revoked(inc) {
+				a.j.violate("R3", "%s (boot %s) is proven to have lost %s (%s) and has it", n, inc, s, p.Evidence())
+			}
+		}
+	case ha.NewBoot:
+		if rep, before := truth.Reports[n].Rec, a.uuids[inc]; rep.Incarnation != inc && before != "" && rep.SystemUUID != before {
+			a.j.violate("R3", "a new boot of another machine (%s) is taken as a proof about %s (boot %s, machine %s)", rep.SystemUUID, n, inc, before)
+		}
+	case ha.OperatorConfirmed:
+		if !slices.Contains(a.asked[n], inc) {
+			a.j.violate("R3", "boot %s of %s is proven off by a confirmation about %v", inc, n, a.asked[n])
+		}
+	case ha.SelfFenceElapsed:
+		a.selfFence(x, h, n, inc)
+	}
+}
+
+// selfFence: for an armed boot, W after its lease was gone and after the end of what the prover had promised it.
+func (a *audit) selfFence(x Applied, h *Host, n ha.NodeName, inc ha.Incarnation) {
+	now, w := a.w.loop.Now(), roughly(selfFenceTime(a.w.spec.Timing))
+	switch s := a.gone[n]; {
+	case h.spec.Watchdog == "" || h.spec.Watchdog == dogSoft:
+		a.j.violate("R3", "%s (boot %s) is proven to have ended itself; its watchdog is %q", n, inc, h.spec.Watchdog)
+	case s.inc == inc && (s.there || now-s.since < w):
+		a.j.violate("R3", "%s (boot %s) is proven to have ended itself %v after its lease ended; W is %v", n, inc, now-s.since, w)
+	}
+	if d := a.leaderOf(x); d != nil {
+		if until := d.state.Promises[n].Until; until != 0 && d.now().Sub(until) < w {
+			a.j.violate("R3", "%s (boot %s) is proven to have ended itself %v after the end of the promise of %s; W is %v", n, inc, d.now().Sub(until), d.h.Name, w)
+		}
+	}
+}
+
+// leaderOf is the daemon that wrote, if it lives.
+func (a *audit) leaderOf(x Applied) *Daemon {
+	for _, d := range a.w.daemons {
+		if d != nil && d.h.Name == x.By && d.p == x.Proc && d.p.Alive() {
+			return d
+		}
+	}
+	return nil
+}
+
+// fencing judges the reason for which a fencing begins: gossip alone is none, a daemon that died alone has daemon_grace, a promise binds.
+func (a *audit) fencing(x Applied, n ha.NodeName, inc ha.Incarnation) {
+	now, t, s, d := a.w.loop.Now(), a.w.spec.Timing, a.gone[n], a.leaderOf(x)
+	if s.there && s.inc == inc && now-s.since > time.Second {
+		a.j.violate("fence", "%s begins to fence %s (boot %s), whose lease stands", x.By, n, inc)
+		return
+	}
+	if d == nil {
+		return
+	}
+	listed := d.coro.Known && slices.Contains(d.coro.Online, n)
+	if listed && s.inc == inc && now-s.since < roughly(t.DaemonGrace) {
+		a.j.violate("fence", "%s begins to fence %s %v after its lease ended, although corosync lists it", x.By, n, now-s.since)
+	}
+	until := d.state.Promises[n].Until
+	if given := until.Sub(d.now()) - t.LeaseTTL - t.DriftMargin; until > d.now() && given < -t.RenewTimeout-500*time.Millisecond {
+		a.j.violate("part5", "%s begins to fence %s, to which its promise stands for %v", x.By, n, until.Sub(d.now()))
+	}
+}
