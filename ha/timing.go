@@ -92,6 +92,21 @@ func (t Timing) RevokeRecheck() time.Duration { return 10 * time.Second }
 // MinMsgWait is the shortest wait after a poison pill's read-back that proves anything about a node with these timings.
 func (t Timing) MinMsgWait() time.Duration { return 2 * t.WatchdogTimeout }
 
+// WatchdogMux is the name of Proxmox's watchdog-mux as a driver.
+const WatchdogMux = "watchdog-mux"
+
+// muxTimeout is the longest time from a client's last feeding of watchdog-mux to the reset: its client time-out (60 s, looked at every
+// 2 s) and then the device's own 10 s (watchdog-mux.c of pve-ha-manager).
+const muxTimeout = 72 * time.Second
+
+// Through is the timing of a node whose watchdog is of this driver: what a leader reckons with.
+func (t Timing) Through(driver string) Timing {
+	if driver == WatchdogMux {
+		t.WatchdogTimeout = max(t.WatchdogTimeout, muxTimeout)
+	}
+	return t
+}
+
 // QuietTime is how long a starting daemon neither campaigns nor fences nor starts guests: the longest permit
 // that could exist (DESIGN part 5), because it may have forgotten a promise.
 func (t Timing) QuietTime() time.Duration { return t.LeaseTTL + t.DriftMargin }

@@ -139,6 +139,14 @@ func (a *Agent) GossipChanged() {
 	a.WakeLeader()
 }
 
+// setProblem notes a problem, or clears it.
+func (a *Agent) setProblem(key string, on bool, text string) {
+	if !on {
+		text = ""
+	}
+	a.Problem(key, text)
+}
+
 // Problem notes or clears (empty text) something that the node's operator should know and do.
 func (a *Agent) Problem(key, text string) {
 	a.mu.Lock()

@@ -20,6 +20,7 @@ const (
 func (a *Agent) leaderLoop(ctx context.Context) error {
 	var st leader.State
 	var term ha.Term
+	var epoch ha.Epoch
 	var committed int64
 	var cancel context.CancelFunc = func() {}
 	var termCtx context.Context
@@ -40,10 +41,10 @@ func (a *Agent) leaderLoop(ctx context.Context) error {
 			timer.Reset(leadEvery)
 			continue
 		}
-		if l.Term != term { // a new leadership remembers nothing of an old one
+		if e := a.epoch().Known; l.Term != term || e != epoch { // a new leadership, or one in a new life of the store, remembers nothing of an old one
 			cancel()
 			termCtx, cancel = context.WithCancel(ctx)
-			st, term, committed = leader.State{}, l.Term, 0
+			st, term, epoch, committed = leader.State{}, l.Term, e, 0
 			a.readings.take()
 		}
 		wait := leadEvery

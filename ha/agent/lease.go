@@ -77,8 +77,9 @@ func (a *Agent) register(ctx context.Context, id ha.LeaseID) {
 	defer cancel()
 	var own ha.NodeRecord
 	ownRev, err := a.read(c, ha.KeyNode(self), &own)
-	if err == nil && a.Lease().Unbroken && a.cfg.Node.ProvenDead(own) {
-		a.log.WithField("reason", own.Reason).Error("this node is recorded as proven dead: it gives its permit up, and its guests are ended here")
+	barred := err == nil && a.cfg.Node.Barred(own, a.Lease().Unbroken)
+	a.setProblem("barred", barred, "this boot is recorded as ended ("+own.Reason+"): it gets no lease any more and runs nothing protected; reboot it")
+	if barred {
 		a.send(ctx, node.Registered{ID: id, Dead: true})
 		return
 	}

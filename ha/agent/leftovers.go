@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 
 	"bascule/ha"
 	"bascule/ha/node"
@@ -28,6 +29,9 @@ func (a *Agent) remains(d node.Do) (node.Outcome, string) {
 		return node.Unclean, err.Error()
 	}
 	if d.Step == node.StepScan {
+		if slices.ContainsFunc(procs, func(p Process) bool { return p.What == "worker" }) {
+			return node.Working, "a Proxmox worker of " + d.Kind.Label(d.Guest) + " still runs"
+		}
 		if len(procs) > 0 {
 			return node.Unclean, fmt.Sprintf("%d processes of %s are left, first PID %d (%s)", len(procs), d.Kind.Label(d.Guest), procs[0].PID, procs[0].What)
 		}

@@ -47,7 +47,14 @@ func (a *Agent) expected(ctx context.Context, rec ha.GuestRecord) (node.Outcome,
 	if _, err := a.read(ctx, ha.KeyGuestReport(rec.Move.Target, rec.ID), &rep); err != nil {
 		return node.Transient, err.Error()
 	}
-	return node.Expected(rec, lease, rep)
+	var cluster ha.ClusterRecord
+	if _, err := a.read(ctx, ha.KeyCluster, &cluster); err != nil {
+		return node.Transient, err.Error()
+	}
+	a.mu.Lock()
+	target := a.view.Nodes[rec.Move.Target].Rec
+	a.mu.Unlock()
+	return node.Expected(rec, lease, rep, target, cluster)
 }
 
 // announce commits "starting" in one transaction with what the start rests on: the record is unchanged, and this node is not being
@@ -62,7 +69,10 @@ func (a *Agent) announce(ctx context.Context, rec ha.GuestRecord, rev int64) (no
 	if out, msg := a.cfg.Node.MayLive(own); out != node.Done {
 		return out, msg
 	}
-	t := a.cfg.Node.Announcement(rec, rev, ownRev)
+	a.mu.Lock()
+	clusterRev := a.view.Cluster.Rev
+	a.mu.Unlock()
+	t := a.cfg.Node.Announcement(rec, rev, ownRev, clusterRev)
 	newer, err := a.cfg.Store.Commit(ctx, t)
 	a.reports.settled(t, newer, err)
 	if err != nil {

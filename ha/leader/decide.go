@@ -57,18 +57,20 @@ type round struct {
 	wake     ha.Instant
 	events   int
 
-	cluster      *ha.ClusterRecord // to be stored
+	lost         map[ha.VMID]ha.Instant // State.Lost of the round before
+	cluster      *ha.ClusterRecord      // to be stored
 	transCluster []ha.Transition
 }
 
 func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {
 	r := &round{Leader: l, Observation: o, now: now,
-		state: State{Nodes: map[ha.NodeName]NodeMemory{}},
+		state: State{Began: cmp.Or(s.Began, now), Lost: map[ha.VMID]ha.Instant{}, Nodes: map[ha.NodeName]NodeMemory{}},
 		nodes: map[ha.NodeName]*ha.NodeRecord{}, guests: map[ha.VMID]*ha.GuestRecord{}, fences: map[ha.NodeName]*ha.FenceRecord{},
 		guards: map[ha.VMID][]ha.Guard{}, rests: map[ha.NodeName]bool{}, after: map[ha.NodeName]*Commit{}, requests: map[ha.NodeName][]string{},
 		trans: map[string][]ha.Transition{},
 	}
 	maps.Copy(r.state.Nodes, s.Nodes)
+	r.lost = s.Lost
 	for _, n := range sorted(o.Store.Nodes) {
 		c := o.Store.Nodes[n].Rec
 		c.Devices, c.Proofs = slices.Clone(c.Devices), slices.Clone(c.Proofs)
@@ -152,7 +154,7 @@ func (r *round) living(n ha.NodeName, inc ha.Incarnation) bool {
 	rec := r.nodes[n]
 	rep, ok := r.registered(n)
 	return rec != nil && ok && !rep.Leaving && rep.Incarnation == inc && rec.Incarnation == inc &&
-		(rec.State == ha.NodeOnline || rec.State == ha.NodeDraining || rec.State == ha.NodeMaintenance || rec.State == ha.NodeSuspect)
+		(rec.State == ha.NodeOnline || rec.State == ha.NodeDraining || rec.State == ha.NodeMaintenance || rec.State == ha.NodeSuspect || rec.State == ha.NodeQuarantined)
 }
 
 func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -14,7 +14,7 @@ func (r *round) facts(rec *ha.NodeRecord, mem *NodeMemory) ladder.Facts {
 	f := ladder.Facts{Node: n, Incarnation: rec.Incarnation, Checks: rec.Devices,
 		SystemUUID: rec.SystemUUID, LeaseGone: mem.LeaseGone != 0, GoneSince: max(mem.LeaseGone, r.Promises[n]), GossipAlive: r.Gossip[n].Alive}
 	if rep := r.Store.Reports[n].Rec; rep.Incarnation == rec.Incarnation {
-		f.Armed, f.Timing, f.Clients = rep.Armed && rep.WatchdogDriver != "", rep.Timing, rep.Clients
+		f.Armed, f.Timing, f.Clients = rep.Armed && rep.WatchdogDriver != "", rep.Timing.Through(rep.WatchdogDriver), rep.Clients
 	}
 	f.Back = r.back(rec, mem) && !r.revoked(rec) // what lost its storages is not left alone
 	if r.now < r.Promises[n] && !r.wanted(rec) { // we gave it our word: nothing is sent before its end
@@ -91,7 +91,7 @@ func (r *round) fence(rec *ha.NodeRecord, mem *NodeMemory) {
 	if r.returned(rec, mem) {
 		r.fences[rec.Node] = nil
 		mem.Ladder = ladder.Memory{}
-		r.setNode(rec, ha.NodeOnline, "it is back with its lease and gossip, and nothing had switched it off")
+		r.works(rec, "it is back with its lease and gossip, and nothing had switched it off")
 		return
 	}
 	out := ladder.Step(r.input(rec, mem, f))
@@ -170,6 +170,7 @@ func (r *round) wanted(rec *ha.NodeRecord) bool {
 func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
 	r.rests[rec.Node] = true // a node that registers anew meanwhile is not the one that was judged
 	rec.Proofs = append(rec.Proofs, proofs...)
+	r.countFence(rec)
 	p := proofs[0]
 	r.setNode(rec, ha.NodeFenced, fmt.Sprintf("%s: %s", p.Kind(), p.Evidence()))
 	c := r.follows(rec.Node)
@@ -243,10 +244,7 @@ func (r *round) letIn(rec *ha.NodeRecord, rep ha.NodeReport, mem *NodeMemory, wh
 	rec.Proofs = slices.DeleteFunc(rec.Proofs, func(p ha.Proof) bool { return p.Incarnation() == rep.Incarnation })
 	rec.Incarnation, rec.Lease, rec.SystemUUID = rep.Incarnation, rep.Lease, rep.SystemUUID
 	mem.Ladder = ladder.Memory{}
+	mem.LetIn = r.now
 	r.fences[rec.Node] = nil
-	if rec.Drain {
-		r.draining(rec)
-		return
-	}
-	r.setNode(rec, ha.NodeOnline, why)
+	r.works(rec, why)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"bascule/ha"
 )
@@ -19,11 +20,22 @@ func (r *round) adoptGuests() {
 		for _, seen := range rep.Guests {
 			if g := r.guests[seen.ID]; g != nil {
 				r.refresh(g, n, rep, seen)
-			} else if seen.Protected {
+			} else if seen.Protected && r.onlyOn(n, seen.ID) {
 				r.adopt(n, rep, seen)
 			}
 		}
 	}
+}
+
+// onlyOn says whether no other node reports a guest's config: it lies in one place only, so one of two reports is old.
+func (r *round) onlyOn(n ha.NodeName, id ha.VMID) bool {
+	for _, m := range r.Members {
+		rep, ok := r.registered(m.Name)
+		if ok && m.Name != n && slices.ContainsFunc(rep.Guests, func(s ha.GuestSeen) bool { return s.ID == id }) {
+			return false
+		}
+	}
+	return true
 }
 
 // adopt protects a guest where it stands.
@@ -69,8 +81,8 @@ func (r *round) refresh(g *ha.GuestRecord, n ha.NodeName, rep ha.NodeReport, see
 	switch {
 	case seen.Refused != "":
 		g.Refused = seen.Refused
-	case !seen.Protected && len(g.Holders) > 1:
-		// somebody else may still hold it: the record stays until that is settled
+	case !seen.Protected && (len(g.Holders) > 1 || g.State != ha.GuestStarted && g.State != ha.GuestStopped && g.State != ha.GuestError):
+		// somebody else may still hold it, or something is under way: the record stays until that is settled
 	case !seen.Protected:
 		r.setGuest(g, ha.GuestUnprotected, "an operator took its protection away")
 		delete(r.guests, g.ID)
@@ -270,6 +282,9 @@ func (r *round) relocate(g *ha.GuestRecord, rep ha.GuestReport) {
 	r.setGuest(g, ha.GuestRecovery, fmt.Sprintf("start failed on %s: %s", g.Node, rep.Message))
 }
 
+// lostAfter is how long a guest's config may be reported by nobody before its operator hears of it.
+const lostAfter = 10 * time.Second
+
 // elsewhere answers an assigned agent that found nothing to hold: the operator moved the guest by hand, or destroyed it.
 func (r *round) elsewhere(g *ha.GuestRecord, rep ha.GuestReport) {
 	for _, n := range sorted(r.nodes) {
@@ -286,6 +301,13 @@ func (r *round) elsewhere(g *ha.GuestRecord, rep ha.GuestReport) {
 	if rep.ConfigGone {
 		r.setGuest(g, ha.GuestUnprotected, "its config exists on no node any more: it was destroyed")
 		delete(r.guests, g.ID)
+		return
+	}
+	since := cmp.Or(r.lost[g.ID], r.now)
+	r.state.Lost[g.ID] = since
+	if due := since.Add(lostAfter); r.now < due { // the node that has it now may not have looked yet
+		r.wakeAt(due)
+		r.setGuest(g, ha.GuestRelocating, string(g.Node)+" has let go of it: somebody moves it by hand; waiting for the node that has it to say so")
 		return
 	}
 	r.setGuest(g, ha.GuestError, orReason(rep.Message, "its config lies where no daemon answers")+"; start basculed there, or move the guest back")

@@ -315,7 +315,7 @@ func TestNewLeaderFinishesAFence(t *testing.T) {
 	w.cut("n2")
 	w.run(10)
 	w.wantNode("n2", ha.NodeFencing)
-	w.term, w.state, w.pending = 77, State{}, nil
+	w.term, w.state, w.pending = 77, State{Began: 1}, nil
 	w.device["n2-bmc"].lies = false
 	w.run(10)
 	w.wantNode("n2", ha.NodeFenced)
@@ -375,5 +375,23 @@ func TestNewerSchemaIsNotLed(t *testing.T) {
 	w.run(20)
 	if w.rev != rev {
 		t.Fatal("wrote over records of a newer version")
+	}
+}
+
+// After an outage of everything the nodes come back one after the other: a fresh leader switches nobody off before a lease's time.
+func TestFreshLeaderGivesTheOthersTimeToComeBack(t *testing.T) {
+	w := newWorld(t, 3)
+	w.run(3)
+	w.state = State{}
+	w.del(ha.KeyLease("n2"))
+	w.gossip["n2"] = ha.GossipView{Known: true}
+	w.run(3)
+	if s := w.node("n2").State; s != ha.NodeSuspect {
+		t.Fatalf("n2 is %s at once", s)
+	}
+	w.pass(w.timing().LeaseTTL)
+	w.run(51)
+	if s := w.node("n2").State; s != ha.NodeFencing && s != ha.NodeFenced {
+		t.Fatalf("n2 is %s after a lease's time", s)
 	}
 }

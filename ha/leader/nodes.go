@@ -82,13 +82,7 @@ func (r *round) alive(rec *ha.NodeRecord, rep ha.NodeReport) {
 	if _, had := r.Store.Fences[rec.Node]; had {
 		r.fences[rec.Node] = nil
 	}
-	if rec.Drain {
-		r.draining(rec)
-		return
-	}
-	if rec.State != ha.NodeOnline {
-		r.setNode(rec, ha.NodeOnline, "lease held and gossip alive")
-	}
+	r.works(rec, "lease held and gossip alive")
 }
 
 // draining is draining while a guest that can leave still runs there, then maintenance.
@@ -145,6 +139,7 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 		return
 	}
 	due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay)
+	due = max(due, r.state.Began.Add(r.Timing.LeaseTTL)) // after an outage of everything the others come back a moment after us
 	if r.Corosync.Known && slices.Contains(r.Corosync.Online, n) {
 		due = max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(max(r.Timing.FenceDelay, r.Timing.DaemonGrace))
 		why += "; corosync still listed the node, its daemon may have died alone"

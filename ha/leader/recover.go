@@ -32,12 +32,14 @@ func (r *round) recoverGuests() {
 		if r.runsElsewhere(g) {
 			continue
 		}
+		if r.awaitsOwn(g) {
+			continue
+		}
+		if r.triedEverywhere(g) { // begin again, as often as it may be relocated
+			g.Excluded = nil
+		}
 		p := r.Placer.Place(g, nodes)
 		if p.Node == "" {
-			if r.triedEverywhere(g) {
-				r.setGuest(g, ha.GuestError, "given up: its start failed on every node; the last reason: "+strings.TrimPrefix(g.Reason, "no place: "))
-				continue
-			}
 			r.setGuest(g, ha.GuestRecovery, "no place: "+rejections(p.Rejected))
 			continue
 		}
@@ -146,6 +148,22 @@ func (r *round) occupy(c *ha.Candidate, rep ha.NodeReport) {
 			c.Guests++
 		}
 	}
+}
+
+// awaitsOwn says whether the guest's own node has just come back and only lacks its corosync quorum yet: it is worth a moment.
+func (r *round) awaitsOwn(g *ha.GuestRecord) bool {
+	until := r.state.Nodes[g.Node].LetIn.Add(r.Timing.LeaseTTL)
+	rec := r.nodes[g.Node]
+	if r.state.Nodes[g.Node].LetIn == 0 || r.now >= until || rec == nil || rec.State != ha.NodeOnline || slices.Contains(g.Excluded, g.Node) {
+		return false
+	}
+	rep, reg := r.registered(g.Node)
+	if !reg || rep.Quorate {
+		return false
+	}
+	r.wakeAt(until)
+	r.setGuest(g, ha.GuestRecovery, "its node "+string(g.Node)+" is back and waits for corosync")
+	return true
 }
 
 // triedEverywhere says whether a guest's start failed on every node that could have it.

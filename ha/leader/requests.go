@@ -16,6 +16,9 @@ func (r *round) takeRequests(rec *ha.NodeRecord, mem *NodeMemory) {
 		switch q.Kind {
 		case ha.RequestDrain, ha.RequestUndrain:
 			rec.Drain = q.Kind == ha.RequestDrain
+			if q.Kind == ha.RequestUndrain { // its operator has looked at it
+				rec.Fences = nil
+			}
 			r.note(rec, string(q.Kind), "asked for by "+q.By)
 			r.answer(rec.Node, id)
 		case ha.RequestFence:

@@ -96,7 +96,7 @@ func (w *world) publish(n ha.NodeName) {
 // takeOver is a new leader in the same world.
 func (w *world) takeOver() {
 	w.term++
-	w.state, w.pending = State{}, nil
+	w.state, w.pending = State{Began: 1}, nil
 }
 
 func (w *world) fenceRecord(n ha.NodeName) ha.FenceRecord { return w.snapshot().Fences[n].Rec }

@@ -30,7 +30,9 @@ type Leader struct {
 // State is what one leadership remembers between rounds beyond the records. A new leader starts with the zero State; that
 // only costs time.
 type State struct {
+	Began ha.Instant // of this leadership's first round
 	Nodes map[ha.NodeName]NodeMemory
+	Lost  map[ha.VMID]ha.Instant // since when the assigned node has let go of a guest whose config no living node reports
 }
 
 // NodeMemory is this leadership's view of one node over time.
@@ -38,6 +40,7 @@ type NodeMemory struct {
 	LeaseGone  ha.Instant // first seen gone; 0: it stands
 	GossipGone ha.Instant // first seen dead in gossip; 0: alive
 	Returned   ha.Instant // registered and alive again since, while being fenced
+	LetIn      ha.Instant // when it was let in after a new boot
 	Revoked    ha.Instant // when the proven incarnation's lease was last asked to be revoked
 	Ladder     ladder.Memory
 	Checks     map[string]CheckMemory

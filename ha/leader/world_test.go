@@ -53,7 +53,7 @@ func boot(n ha.NodeName) ha.Incarnation { return ha.Incarnation("boot-" + string
 
 func newWorld(t *testing.T, nodes int) *world {
 	tm, _ := ha.Profile("normal")
-	w := &world{t: t, now: 1e9, rev: 10, kv: map[string]ha.KV{}, gossip: map[ha.NodeName]ha.GossipView{}, term: 5, device: map[string]*bmc{}}
+	w := &world{t: t, now: 10e9, state: State{Began: 1}, rev: 10, kv: map[string]ha.KV{}, gossip: map[ha.NodeName]ha.GossipView{}, term: 5, device: map[string]*bmc{}}
 	w.leader = Leader{Placer: placement.Placer{}, Options: Options{Plans: map[ha.NodeName]ladder.Plan{}, MaxRelocate: 1, ParallelMoves: 1}}
 	for i := range nodes {
 		n := ha.NodeName(fmt.Sprintf("n%d", i+1))

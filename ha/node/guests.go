@@ -13,6 +13,8 @@ const (
 	causePause     = 5 * time.Second
 	killPause      = time.Second
 	stalledFor     = 10 * time.Second
+	hopelessAfter  = 45 * time.Second
+	workerPatience = time.Minute
 	hardKillAfter  = 5               // rounds of killing after which a process that waits for a migration goes, too
 	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten
 )
@@ -20,7 +22,7 @@ const (
 // drive decides what one guest needs from this node now.
 func (m *machine) drive(id ha.VMID, g *Guest) {
 	rec, has := m.s.Records[id]
-	m.abandon(g, rec)
+	m.abandon(g)
 	if g.Job.InFlight || g.Seen.At < g.Job.Fresh {
 		return
 	}
@@ -43,16 +45,16 @@ func (m *machine) drive(id ha.VMID, g *Guest) {
 	}
 }
 
-// abandon gives a move up whose target is proven dead: its worker may wait for that node for hours.
-func (m *machine) abandon(g *Guest, rec ha.GuestRecord) {
-	if !g.Job.InFlight || g.Job.Step != StepMigrate || rec.Move == nil {
-		return
+// abandon gives a move up whose target is proven dead, also when it is no longer ours: its worker may wait for that node for hours.
+func (m *machine) abandon(g *Guest) {
+	if j := &g.Job; j.InFlight && j.Step == StepMigrate && provenDead(m.s.Nodes[j.Target], j.TargetInc) {
+		j.InFlight, j.Seq, j.Step = false, j.Seq+1, StepAbort
+		j.MoveError = "its target " + string(j.Target) + " is proven dead"
 	}
-	target := m.s.Nodes[rec.Move.Target]
-	if slices.ContainsFunc(target.Proofs, func(p ha.Proof) bool { return p.Incarnation() == rec.Move.Inc && p.Complete() }) {
-		g.Job.InFlight, g.Job.Seq, g.Job.Step = false, g.Job.Seq+1, StepAbort
-		g.Job.MoveError = "its target " + string(rec.Move.Target) + " is proven dead"
-	}
+}
+
+func provenDead(rec ha.NodeRecord, inc ha.Incarnation) bool {
+	return slices.ContainsFunc(rec.Proofs, func(p ha.Proof) bool { return p.Incarnation() == inc && p.Complete() })
 }
 
 // arriving watches a guest that is being moved here. It never reports it released: its process may come any moment.
@@ -142,8 +144,8 @@ func (m *machine) running(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 
 // keepStopped takes the config over if it still lies elsewhere, and reports the guest stopped.
 func (m *machine) keepStopped(id ha.VMID, g *Guest, rec ha.GuestRecord) {
-	if !g.Seen.ConfigHere && len(rec.ConfigFrom) > 0 && m.mayAct() {
-		m.begin(id, g, rec, StepVerify)
+	if !g.Seen.ConfigHere {
+		m.takeOver(id, g, rec) // also when it was moved or destroyed by hand: then its claim ends in a release
 		return
 	}
 	if g.Written.Generation != rec.Generation || g.Written.Phase != ha.PhaseStopped {

@@ -21,11 +21,11 @@ type Circumstances struct {
 }
 
 // Report is what this node says of itself. It says armed only while its guard holds a trusted watchdog, runs with the waits that this
-// node publishes, and the node is not leaving: the leader may build SelfFenceElapsed on it (R3).
+// node publishes, keeps no guests when its permit ends, and is not leaving: the leader may build SelfFenceElapsed on it (R3).
 func (c Config) Report(x Circumstances) ha.NodeReport {
 	return ha.NodeReport{Schema: ha.Schema, Node: c.Self, Incarnation: c.Incarnation, Lease: x.Lease, Version: x.Version,
-		SystemUUID: x.SystemUUID, Timing: c.Timing, Leaving: x.Leaving, Witness: c.Witness,
-		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && SameWaits(x.Guard.Timing, c.Timing),
+		SystemUUID: x.SystemUUID, Timing: c.Timing, Leaving: x.Leaving, Witness: c.Witness, Isolation: c.Isolation,
+		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && c.Isolation != ha.IsolationKeep && SameWaits(x.Guard.Timing, c.Timing),
 		WatchdogDriver: x.Guard.Driver, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online,
 		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests, Managed: x.Inventory.Managed,
 		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.WentBack, Highest: x.Highest, Problems: x.Problems}

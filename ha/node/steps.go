@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -19,8 +20,12 @@ func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName)
 	m.out = append(m.out, Do{Guest: id, Kind: kind, Seq: g.Job.Seq, Step: step, Record: rec, Hard: g.Job.Kills > hardKillAfter || rec.State == ha.GuestRecovery})
 	switch step {
 	case StepMigrate:
+		g.Job.Target, g.Job.TargetInc = rec.Move.Target, rec.Move.Inc
 		m.report(id, g, rec.Generation, ha.PhaseMigrating, "")
 	case StepVerify:
+		if g.Job.Since == 0 {
+			g.Job.Since = m.now
+		}
 		if rec.Move == nil {
 			m.report(id, g, rec.Generation, ha.PhaseStarting, g.Job.Failure)
 		}
@@ -79,6 +84,9 @@ func (m *machine) stepDone(e StepDone) {
 	case e.Outcome == Transient && e.Step == StepMigrate: // it may run: asking again would meet its own lock
 		g.Job.Step, g.Job.NotBefore = StepSettle, m.now.Add(transientPause)
 		g.Job.MoveError = e.Message
+	case e.Outcome == Transient && m.hopeless(g.Job, rec):
+		m.attemptFailed(&g, StepDone{Message: fmt.Sprintf("not possible here for %v: %s", hopelessAfter, e.Message)})
+		g.Job.Step = StepScan // another node may be able to
 	case e.Outcome == Transient:
 		if e.Step != StepSettle {
 			g.Job.Failure = e.Message
@@ -90,6 +98,16 @@ func (m *machine) stepDone(e StepDone) {
 		m.advance(&g, rec, e)
 	}
 	m.s.Guests[e.Guest] = g
+}
+
+// hopeless says whether a start has met nothing but passing obstacles for so long (no corosync quorum here, a guard that takes no permit)
+// that another node should have the guest.
+func (m *machine) hopeless(j Job, rec ha.GuestRecord) bool {
+	switch j.Step {
+	case StepVerify, StepClaim, StepUnlock, StepStorages, StepRecheck, StepStart:
+		return rec.Move == nil && j.Since != 0 && m.now.Sub(j.Since) > hopelessAfter
+	}
+	return false
 }
 
 // advance moves a job to its next step.
@@ -143,6 +161,10 @@ func (m *machine) advance(g *Guest, rec ha.GuestRecord, e StepDone) {
 // chain is the way of a start: each step leads to the next, a failure counts as an attempt.
 func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 	j := &g.Job
+	if e.Step == StepVerify && rec.Move != nil && e.Outcome == Failed { // its target is gone
+		m.migrated(g, rec, e)
+		return
+	}
 	if e.Outcome == Failed || e.Outcome == NotRunning {
 		m.attemptFailed(g, e)
 		return
@@ -179,7 +201,7 @@ func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 	case StepStart:
 		j.Step = StepConfirm
 	case StepConfirm:
-		j.Step, j.Failure = StepNone, ""
+		j.Step, j.Failure, j.Since = StepNone, "", 0
 		g.Seen.Running, g.Seen.At = true, m.now
 		j.RunningAt = m.now
 		m.report(rec.ID, g, rec.Generation, ha.PhaseRunning, "")
@@ -190,7 +212,7 @@ func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 func (m *machine) attemptFailed(g *Guest, e StepDone) {
 	j := &g.Job
 	j.Attempts++
-	j.Failure = e.Message
+	j.Failure, j.Since = e.Message, 0
 	g.Seen.At = m.now
 	if j.Attempts > m.c.MaxRestart {
 		j.Step = StepScan
@@ -228,6 +250,13 @@ func (m *machine) migrated(g *Guest, rec ha.GuestRecord, e StepDone) {
 // scanned ends in a report that nothing is left, or in the end of what is left.
 func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
 	j := &g.Job
+	if e.Outcome == Working && j.Failure == "" { // somebody's own migration, perhaps: its end is near, and a killed worker leaves a lock
+		j.Waited = cmp.Or(j.Waited, m.now)
+		if m.now.Sub(j.Waited) < workerPatience {
+			j.NotBefore = m.now.Add(killPause)
+			return
+		}
+	}
 	if e.Outcome != Done {
 		j.Step = StepKill
 		if j.Kills > 0 { // what does not die at once is given time
@@ -238,7 +267,7 @@ func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
 		}
 		return
 	}
-	j.Step, j.Kills = StepNone, 0
+	j.Step, j.Kills, j.Waited = StepNone, 0, 0
 	failed := rec.Node == m.c.Self && rec.Move == nil && j.Failure != ""
 	phase, msg := ha.PhaseReleased, e.Message
 	if failed {

@@ -13,6 +13,7 @@ type Config struct {
 	MaxRestart     int                         // start attempts on this node beyond the first
 	ParallelStarts int                         // guests being started at once
 	Witness        bool                        // votes and gossips only
+	Isolation      ha.Isolation                // what becomes of the guests here when the permit ends
 	Plans          map[ha.NodeName]ladder.Plan // the other members' fencing devices: read, never switched
 }
 
@@ -93,13 +94,17 @@ type Job struct {
 	Seq        int64 // answers with another number are of an older job
 	InFlight   bool
 	NotBefore  ha.Instant
-	Attempts   int    // start attempts that failed in this generation
-	Failure    string // why the last attempt failed
+	Attempts   int         // start attempts that failed in this generation
+	Failure    string      // why the last attempt failed
+	Since      ha.Instant  // when the present chain of a start began
+	Target     ha.NodeName // of the move in flight
+	TargetInc  ha.Incarnation
 	MoveDone   ha.Generation
 	MoveError  string
 	Gone       bool       // its config exists on no node
 	Fresh      ha.Instant // act only on a look that began after this
 	Kills      int        // rounds of ending what is left
+	Waited     ha.Instant // since when a scan has found a worker that is not ours
 	RunningAt  ha.Instant // since when it has been seen running without a break; 0: not
 }
 
@@ -116,6 +121,7 @@ const (
 	Elsewhere  Outcome = "elsewhere"   // claim: another node's directory has it, one that nobody proved dead
 	NotRunning Outcome = "not-running" // confirm
 	Unclean    Outcome = "unclean"     // scan: something is left
+	Working    Outcome = "working"     // scan: a worker of Proxmox is at it
 	ByUser     Outcome = "by-user"     // cause: a user's own stop task
 	Passing    Outcome = "passing"     // cause: a stop that does not change the wish (backup, migration, shutdown)
 )

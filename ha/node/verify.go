@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bascule/ha"
+	"bascule/ha/ladder"
 )
 
 // These are R5's tests. The shell reads the records (linearizable) and asks here what they allow; every answer but Done means
@@ -40,10 +41,25 @@ func (c Config) ProvenDead(own ha.NodeRecord) bool {
 	return slices.ContainsFunc(own.Proofs, func(p ha.Proof) bool { return p.Incarnation() == c.Incarnation })
 }
 
+// Barred says whether this boot may not come back: a device or a person ended it on record, or took its storages away. One that ended
+// its guests itself may, with nothing left of them; while its guests run on (unbroken), not even that.
+func (c Config) Barred(own ha.NodeRecord, unbroken bool) bool {
+	return slices.ContainsFunc(own.Proofs, func(p ha.Proof) bool {
+		return p.Incarnation() == c.Incarnation && (unbroken || p.Kind() != ha.SelfFenceElapsed)
+	})
+}
+
 // Expected says whether a move's target is still in the boot that the move names, and has told its guard of the guest; before that
-// nothing of it may run there (R2).
-func Expected(rec ha.GuestRecord, target ha.LeaseRecord, rep ha.GuestReport) (Outcome, string) {
+// nothing of it may run there (R2). node is the target's record as last seen, the others were
+// just read.
+func Expected(rec ha.GuestRecord, target ha.LeaseRecord, rep ha.GuestReport, node ha.NodeRecord, cluster ha.ClusterRecord) (Outcome, string) {
 	m := rec.Move
+	if cluster.Epoch != rec.Epoch {
+		return NotMine, fmt.Sprintf("the move is of epoch %d of the store, which is in its epoch %d", rec.Epoch, cluster.Epoch)
+	}
+	if target.Incarnation != "" && target.Incarnation != m.Inc || provenDead(node, m.Inc) {
+		return Failed, string(m.Target) + " is not in the boot any more that was to take it"
+	}
 	if target.Incarnation != m.Inc || rep.Generation != rec.Generation || rep.Incarnation != m.Inc || rep.Phase != ha.PhaseExpecting {
 		return Transient, "waiting for " + string(m.Target) + " to expect it"
 	}
@@ -51,10 +67,11 @@ func Expected(rec ha.GuestRecord, target ha.LeaseRecord, rep ha.GuestReport) (Ou
 }
 
 // Announcement is the transaction that makes a start known before it begins (persist before acting): it rests on the guest's and this
-// node's record being as they were read.
-func (c Config) Announcement(rec ha.GuestRecord, rev, ownRev int64) ha.Txn {
+// node's record being as they were read, and on the cluster record being as this node took note of it (no newer epoch, R8).
+func (c Config) Announcement(rec ha.GuestRecord, rev, ownRev, clusterRev int64) ha.Txn {
 	rep := ha.GuestReport{Guest: rec.ID, Node: c.Self, Incarnation: c.Incarnation, Generation: rec.Generation, Phase: ha.PhaseStarting}
-	return ha.Txn{Guards: []ha.Guard{{Key: ha.KeyGuest(rec.ID), Rev: rev}, {Key: ha.KeyNode(c.Self), Rev: ownRev}},
+	return ha.Txn{Guards: []ha.Guard{{Key: ha.KeyGuest(rec.ID), Rev: rev}, {Key: ha.KeyNode(c.Self), Rev: ownRev},
+		{Key: ha.KeyCluster, Rev: clusterRev}},
 		Puts: []ha.Put{{Key: ha.KeyGuestReport(c.Self, rec.ID), Value: ha.Encode(rep)}}}
 }
 
@@ -80,6 +97,23 @@ func runsAt(s *ha.Snapshot, n ha.NodeName, id ha.VMID) bool {
 	return lease && slices.ContainsFunc(s.Reports[n].Rec.Guests, func(g ha.GuestSeen) bool { return g.ID == id && g.Running })
 }
 
+// Keeps says whether a guest with these writable storages runs on here when the permit ends: the node is told to (isolation: keep), and
+// each of its storages can be taken away from this node from outside. Nobody takes such a guest over before that, or before the node is
+// off: a node that keeps guests promises no end of its own (Report).
+func (c Config) Keeps(storages []string) bool {
+	if c.Isolation != ha.IsolationKeep || len(storages) == 0 {
+		return false
+	}
+	for _, s := range storages {
+		if !slices.ContainsFunc(c.Plans[c.Self].Levels, func(level []ladder.Device) bool {
+			return slices.ContainsFunc(level, func(d ladder.Device) bool { return d.Kind == ha.StorageDevice && slices.Contains(d.Storages, s) })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
 // PermitGuests lists the guests that a permit covers, ascending: all that this incarnation holds, all protected ones that run here, and
 // extra, which is about to be started. watched is what the guard watches now: as long as it is not known what runs here, none of it is
 // dropped.
@@ -87,12 +121,12 @@ func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, w
 	refs := map[ha.VMID]ha.GuestRef{}
 	for _, id := range sorted(store.Guests) {
 		g := store.Guests[id]
-		if slices.ContainsFunc(g.Rec.Holders, func(h ha.Holder) bool { return h.Node == c.Self && h.Incarnation == c.Incarnation }) {
+		if !c.Keeps(g.Rec.Storages) && slices.ContainsFunc(g.Rec.Holders, func(h ha.Holder) bool { return h.Node == c.Self && h.Incarnation == c.Incarnation }) {
 			refs[id] = ha.GuestRef{ID: id, Kind: g.Rec.Kind}
 		}
 	}
 	for _, s := range inv.Guests {
-		if s.Protected && s.Running {
+		if s.Protected && s.Running && !c.Keeps(s.Storages) {
 			refs[s.ID] = ha.GuestRef{ID: s.ID, Kind: s.Kind}
 		}
 	}
@@ -102,7 +136,9 @@ func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, w
 		}
 	}
 	for _, g := range extra {
-		refs[g.ID] = g
+		if !c.Keeps(store.Guests[g.ID].Rec.Storages) {
+			refs[g.ID] = g
+		}
 	}
 	var list []ha.GuestRef
 	for _, id := range slices.Sorted(maps.Keys(refs)) {

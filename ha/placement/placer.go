@@ -29,7 +29,7 @@ func (Placer) Place(g *ha.GuestRecord, nodes []ha.Candidate) ha.Placement {
 		allowed = append(allowed, nodes[i])
 	}
 	if len(allowed) > 0 {
-		p.Node = slices.MinFunc(allowed, order).Node
+		p.Node = slices.MinFunc(allowed, func(a, b ha.Candidate) int { return cmp.Or(own(g, a, b), order(a, b)) }).Node
 	}
 	return p
 }
@@ -41,6 +41,17 @@ func refusal(g *ha.GuestRecord, n *ha.Candidate) string {
 		}
 	}
 	return ""
+}
+
+// own puts the guest's present node before all others: a node that is back has its guests again, nothing is scattered by a reboot.
+func own(g *ha.GuestRecord, a, b ha.Candidate) int {
+	switch g.Node {
+	case a.Node:
+		return -1
+	case b.Node:
+		return 1
+	}
+	return 0
 }
 
 // order puts the node with the fewest guests first, then the one with the most free memory, then by name.

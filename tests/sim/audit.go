@@ -22,6 +22,11 @@ type audit struct {
 	given   map[[2]ha.NodeName]time.Duration
 	onboot  map[ha.VMID]time.Duration
 	byHand  map[ha.VMID]bool
+	crashed map[ha.VMID]bool
+	term    ha.Term
+	workers map[int]bool              // PIDs seen in the last patrol
+	oldList map[string]time.Duration  // by host: since when it goes by an older member list than somebody else
+	atRest  map[string]ha.Incarnation // by host: the boot that ran when the store was restored
 }
 
 // leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
@@ -37,13 +42,16 @@ const auditEvery = 100 * time.Millisecond
 func (w *World) Audit() {
 	a := &audit{w: w, j: w.judge, gone: map[ha.NodeName]leaseSight{}, nodes: map[ha.NodeName]ha.NodeRecord{}, guests: map[ha.VMID]ha.GuestRecord{},
 		asked: map[ha.NodeName][]ha.Incarnation{}, uuids: map[ha.Incarnation]string{}, onSince: map[string]time.Duration{},
-		unfit: map[ha.NodeName]time.Duration{}, given: map[[2]ha.NodeName]time.Duration{}, onboot: map[ha.VMID]time.Duration{}, byHand: map[ha.VMID]bool{}}
+		unfit: map[ha.NodeName]time.Duration{}, given: map[[2]ha.NodeName]time.Duration{}, onboot: map[ha.VMID]time.Duration{}, byHand: map[ha.VMID]bool{},
+		crashed: map[ha.VMID]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{}}
 	for _, c := range w.spec.Commands {
 		switch c.Verb {
 		case "qm-start":
 			a.byHand[c.vmid(1)] = true
 		case "move-guest", "unprotect", "managed", "destroy":
 			a.byHand[c.vmid(0)] = true
+		case "crash-guest":
+			a.crashed[c.vmid(0)] = true
 		}
 	}
 	w.store.OnApply(a.applied)
@@ -52,6 +60,13 @@ func (w *World) Audit() {
 	w.machine.OnStart = func(host string, inc ha.Incarnation, id ha.VMID) {
 		judged(host, inc, id)
 		a.started(host, inc, id)
+	}
+	killed := w.machine.OnKilled
+	w.machine.OnKilled = func(host string, id ha.VMID, what string) {
+		if killed != nil {
+			killed(host, id, what)
+		}
+		a.killed(host, id, what)
 	}
 	told := w.machine.OnGuard
 	w.machine.OnGuard = func(host string, t ha.Transition) {
@@ -71,11 +86,20 @@ func (a *audit) applied(x Applied) {
 	if x.Txn != nil {
 		a.ownRevisions(x)
 		a.requests(truth)
+		a.ownKeys(x, truth)
 	}
-	if x.Op == "expire" {
+	switch x.Op {
+	case "expire":
 		a.outlives(x.Lease)
+	case "revoke":
+		a.revoked(x)
+	case "restore":
+		for _, h := range a.w.machine.Hosts() {
+			a.atRest[h.Name] = h.Inc()
+		}
 	}
 	if x.Op != "restore" {
+		a.elected(truth)
 		for _, n := range a.w.spec.memberNames() {
 			a.node(x, truth, n)
 		}
@@ -87,6 +111,7 @@ func (a *audit) applied(x Applied) {
 }
 
 func (a *audit) remember(truth *ha.Snapshot) {
+	a.term = truth.Term
 	now := a.w.loop.Now()
 	for _, n := range a.w.spec.memberNames() {
 		l, there := truth.Leases[n]

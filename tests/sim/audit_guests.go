@@ -59,7 +59,12 @@ func (a *audit) rebuilt(truth *ha.Snapshot, old, rec ha.GuestRecord) {
 		proven := nrec.Epoch == rec.Epoch && nrec.State == ha.NodeFenced && slices.ContainsFunc(nrec.Proofs, func(p ha.Proof) bool {
 			return p.Kind() == ha.PowerOffConfirmed || p.Kind() == ha.OperatorConfirmed
 		})
-		if !reported && !proven && a.gone[n].since < a.w.loop.Now()-2*time.Second {
+		up := !reported && a.w.machine.Host(m.Name).Inc() != "" && a.w.machine.Host(m.Name).Inc() == a.atRest[m.Name]
+		if reported && !slices.ContainsFunc(rec.Holders, func(h ha.Holder) bool { return h.Node == n && h.Incarnation == rep.Incarnation }) {
+			a.j.violate("R8", "guest %d is assigned anew in epoch %d and %s, which is up, is no holder", rec.ID, rec.Epoch, n)
+			return
+		}
+		if !reported && (!proven || up && !a.j.lied[m.Name]) && a.gone[n].since < a.w.loop.Now()-2*time.Second {
 			a.j.violate("R8", "guest %d is assigned anew in epoch %d although %s has neither reported in it nor is proven off", rec.ID, rec.Epoch, n)
 			return
 		}

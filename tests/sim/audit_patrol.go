@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/node"
 )
 
 // patrol looks at what no single event shows.
@@ -29,8 +30,12 @@ func (a *audit) patrol() {
 	for _, d := range a.w.daemons {
 		if d != nil && d.p.Alive() && d.rep.d != nil && !d.cfg.Witness && !d.leaving {
 			a.peers(d)
+			a.sent(d)
+			a.stillClean(d.h)
 		}
 	}
+	a.begun()
+	a.lists()
 	a.boots()
 }
 
@@ -101,4 +106,29 @@ func (a *audit) ownerOf(host string) *Daemon {
 		}
 	}
 	return nil
+}
+
+// sent is R2: the permit counts from the sending of the last good renewal.
+func (a *audit) sent(d *Daemon) {
+	t, l := a.w.spec.Timing, d.state.Lease
+	if end := l.Sent.Add(t.LeaseTTL - t.DriftMargin + time.Millisecond); l.Leased > end {
+		a.j.violate("R2", "the permit of %s goes on for %v longer than its last renewal, counted from the sending, gives", d.h.Name, l.Leased.Sub(end))
+	}
+}
+
+// stillClean is R2: verified clean stays so; what a person starts there by hand is another matter.
+func (a *audit) stillClean(h *Host) {
+	g := h.boot.guard
+	if g == nil || g.s.Phase != node.GuardClean || a.restored() {
+		return
+	}
+	for _, ref := range g.s.Guests {
+		if a.byHand[ref.ID] {
+			continue
+		}
+		if p := h.boot.guestProcess(a.w.machine.guest(ref.ID)); p != nil && p.writes() {
+			a.j.violate("R2", "the guard of %s says clean while guest %d, PID %d, is there", h.Name, ref.ID, p.pid)
+			return
+		}
+	}
 }

@@ -63,6 +63,9 @@ func (w *World) startDaemon(h *Host) {
 	d := &Daemon{w: w, h: h, self: self, p: h.NewProc("basculed"), files: w.files[h.index], strays: map[ha.VMID]int{}, started: w.loop.Now()}
 	d.cfg = node.Config{Self: self, Incarnation: h.Inc(), Timing: s.Timing, MaxRestart: s.MaxRestart, ParallelStarts: s.ParallelStarts,
 		Witness: h.spec.Witness, Plans: s.Plans}
+	if s.Keep {
+		d.cfg.Isolation = ha.IsolationKeep
+	}
 	d.leader = leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: s.members(), Plans: s.Plans,
 		MaxRelocate: s.MaxRelocate, ParallelMoves: s.ParallelMoves, HostReserve: hostReserve}}
 	if d.files.runOf != h.Inc() {

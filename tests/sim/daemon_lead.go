@@ -17,6 +17,7 @@ const (
 type leading struct {
 	state     leader.State
 	term      ha.Term
+	epoch     ha.Epoch
 	committed int64
 	readings  []ha.DeviceReading
 	busy      bool // a round is under way
@@ -63,8 +64,8 @@ func (d *Daemon) leadRound() {
 		}
 		return
 	}
-	if lease.Term != l.term {
-		l.state, l.term, l.committed, l.readings = leader.State{}, lease.Term, 0, nil
+	if e := d.state.Epoch.Known; lease.Term != l.term || e != l.epoch {
+		l.state, l.term, l.epoch, l.committed, l.readings = leader.State{}, lease.Term, e, 0, nil
 	}
 	snap := d.snapshot()
 	if !d.state.Synced || snap.Revision < max(l.committed, int64(l.term)) {

@@ -29,7 +29,7 @@ func (d *Daemon) register(id ha.LeaseID) {
 			return
 		}
 		unbroken := d.state.Lease.Unbroken
-		if unbroken && d.cfg.ProvenDead(own) {
+		if d.cfg.Barred(own, unbroken) {
 			d.event(node.Registered{ID: id, Dead: true})
 			return
 		}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"bascule/ha"
@@ -176,7 +177,13 @@ func (d *Daemon) expected(rec ha.GuestRecord, done ended) {
 				done(node.Transient, err.Error())
 				return
 			}
-			done(node.Expected(rec, lease, rep))
+			read(d, ha.KeyCluster, ttl, func(cluster ha.ClusterRecord, _ int64, err error) {
+				if err != nil {
+					done(node.Transient, err.Error())
+					return
+				}
+				done(node.Expected(rec, lease, rep, d.snapshot().Nodes[rec.Move.Target].Rec, cluster))
+			})
 		})
 	})
 }
@@ -193,7 +200,7 @@ func (d *Daemon) announce(rec ha.GuestRecord, rev int64, done ended) {
 			done(out, msg)
 			return
 		}
-		t := d.cfg.Announcement(rec, rev, ownRev)
+		t := d.cfg.Announcement(rec, rev, ownRev, d.snapshot().Cluster.Rev)
 		d.store.Commit(t, ttl, func(rev int64, err error) {
 			d.rep.settled(t, rev, err)
 			if err != nil {
@@ -278,6 +285,9 @@ func (d *Daemon) remains(f node.Do) (node.Outcome, string) {
 		return node.Unclean, err.Error()
 	}
 	if f.Step == node.StepScan {
+		if slices.ContainsFunc(procs, func(p Process) bool { return p.What == whatWorker }) {
+			return node.Working, "worker left"
+		}
 		if len(procs) > 0 {
 			return node.Unclean, procs[0].What + " left"
 		}

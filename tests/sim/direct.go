@@ -30,14 +30,24 @@ func (c *Scene) SwitchOn(host string) { c.w.machine.Host(host).Power(true) }
 // SwitchOff takes a machine's power away.
 func (c *Scene) SwitchOff(host string) { c.Do("power-off", host) }
 
-// Unplug cuts a host off from everybody on all networks; Plug undoes one Unplug.
-func (c *Scene) Unplug(host string) { c.Do("cut", "all", host, "*") }
+// unplugged are the networks that Unplug cuts. Storages stay within reach: a guest on the host goes on and can write, which is worse
+// than one that hangs.
+var unplugged = []string{"cluster", "corosync", "mgmt"}
+
+// Unplug cuts a host off from everybody, but not from the storages.
+func (c *Scene) Unplug(host string) {
+	for _, n := range unplugged {
+		c.Do("cut", n, host, "*")
+	}
+}
 
 // Plug undoes one Unplug.
 func (c *Scene) Plug(host string) {
-	cmd := Command{At: c.Now(), Verb: "cut", Args: []string{"all", host, "*"}}
-	verbs[cmd.Verb].apply(c.w, cmd, false)
-	c.w.judge.touch(cmd, c.Now()+troubleEcho)
+	for _, n := range unplugged {
+		cmd := Command{At: c.Now(), Verb: "cut", Args: []string{n, host, "*"}}
+		verbs[cmd.Verb].apply(c.w, cmd, false)
+		c.w.judge.touch(cmd, c.Now()+troubleEcho)
+	}
 }
 
 // StayOffAfterReset lets every machine that a watchdog resets stay off until somebody switches it on; ended is told of each.

@@ -19,6 +19,7 @@ type Judge struct {
 
 	guests    map[ha.VMID]ha.GuestRecord // as last stored
 	lost      map[ha.VMID]time.Duration  // since when a guest that should run makes no progress
+	began     map[ha.VMID]time.Duration  // when a process of it last began to run
 	lastHost  map[ha.VMID]string         // where it last began or ran
 	trouble   map[string]time.Duration   // by host: until when a fault is a reason for what happens to it
 	permitted map[string]bool            // by host: its guard has a permit in force and the machine is not standing still
@@ -45,7 +46,7 @@ func (v Violation) String() string { return fmt.Sprintf("%v %s: %s", v.At, v.Rul
 const troubleEcho = 90 * time.Second
 
 func newJudge(w *World) *Judge {
-	j := &Judge{w: w, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
+	j := &Judge{w: w, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
 		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
 		broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
@@ -112,6 +113,7 @@ func (j *Judge) progress(id ha.VMID) {
 // started is called when a guest's process begins to run.
 func (j *Judge) started(host string, _ ha.Incarnation, id ha.VMID) {
 	j.res.Starts++
+	j.began[id] = j.w.loop.Now()
 	since, stood := j.lost[id]
 	from := j.lastHost[id]
 	j.lastHost[id] = host
@@ -199,7 +201,7 @@ func (j *Judge) touch(c Command, until time.Duration) {
 			j.trouble[a] = max(j.trouble[a], until)
 		}
 	}
-	if !named || slices.Contains([]string{"device-wrong-machine", "etcd-restore", "move-raft"}, c.Verb) {
+	if !named || slices.Contains([]string{"device-wrong-machine", "etcd-restore", "etcd-overwrite", "move-raft"}, c.Verb) {
 		for _, h := range j.w.spec.Hosts {
 			j.trouble[h.Name] = max(j.trouble[h.Name], until)
 		}
@@ -220,25 +222,17 @@ func (j *Judge) endedInTime(h *Host) {
 		return
 	}
 	s := h.boot.guard.s
-	if s.Deadline == 0 || s.Disarming || !s.Held || h.Clock().Now() < s.Deadline.Add(j.w.spec.Timing.SelfFence()+j.muxTime(h)) {
+	if s.Deadline == 0 || s.Disarming || !s.Held || h.Clock().Now() < s.Deadline.Add(j.w.spec.Timing.Through(h.Watchdog().Driver()).SelfFence()) {
 		return
 	}
-	for _, g := range s.Guests {
+	for _, g := range s.Guests { // what a person starts there is ended as quickly as the rest
 		for _, x := range j.w.machine.Writers(g.ID) {
-			if x.Host == h.Name && x.Inc == h.Inc() {
+			if x.Host == h.Name && x.Inc == h.Inc() && j.w.loop.Now()-j.began[g.ID] > j.w.spec.Timing.SelfFence() {
 				j.violate("R2", "guest %d can still write on %s, %v after the permit's end", g.ID, h.Name, h.Clock().Now().Sub(s.Deadline))
 				return
 			}
 		}
 	}
-}
-
-// muxTime is how much later the mux ends a node than a watchdog of its own.
-func (j *Judge) muxTime(h *Host) time.Duration {
-	if h.spec.Watchdog == "mux" {
-		return 75 * time.Second
-	}
-	return 0
 }
 
 // told counts stored transitions.

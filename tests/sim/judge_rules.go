@@ -13,8 +13,11 @@ import (
 func (j *Judge) applied(a Applied) {
 	old := j.rev
 	j.rev = a.Rev
-	if a.Op == "restore" && a.Rev < old { // else the copy is what there was
-		j.mustEpoch = max(j.mustEpoch, j.guestEpoch()) + 1
+	switch {
+	case a.Op == "restore" && a.Rev > old: // by the procedure: a new epoch
+		j.mustEpoch = j.w.store.Truth().Cluster.Rec.Epoch
+	case a.Op == "restore" && a.Rev < old: // overwritten; else the copy is what there was
+		j.mustEpoch = max(j.mustEpoch, j.guestEpoch()+1)
 	}
 	if a.Txn == nil {
 		j.refreshGuests()
@@ -158,16 +161,13 @@ func (j *Judge) step(d *Daemon, f node.Do) {
 	case node.StepStart, node.StepMigrate:
 		j.begins(d, f)
 	case node.StepUnlock:
-		if at := j.w.machine.ConfigNode(f.Guest); at != d.h.Name && at != "" && !d.stale() {
+		if at := j.w.machine.ConfigNode(f.Guest); at != d.h.Name && !d.state.Guests[f.Guest].Seen.ConfigHere {
 			j.violate("R5", "%s clears a lock of guest %d, whose config lies under %s", d.h.Name, f.Guest, at)
 		}
 	case node.StepClaim, node.StepStop:
 		j.leftAlone(d, f)
 	}
 }
-
-// stale says whether the host reads an old copy of /etc/pve: it has no quorum.
-func (d *Daemon) stale() bool { return d.h.tree != nil }
 
 func (j *Judge) begins(d *Daemon, f node.Do) {
 	truth := j.w.store.Truth()
@@ -189,6 +189,9 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 
 // guarded says whether the guard on the host would end this guest.
 func (j *Judge) guarded(d *Daemon, id ha.VMID) bool {
+	if d.cfg.Keeps(j.w.store.Truth().Guests[id].Rec.Storages) {
+		return true
+	}
 	g := d.h.boot.guard
 	if g == nil { // it is being restarted: what it had saved counts
 		return slices.ContainsFunc(d.h.boot.saved.Guests, func(r ha.GuestRef) bool { return r.ID == id })

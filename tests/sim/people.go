@@ -31,7 +31,7 @@ func (w *World) operator() *Daemon {
 
 // ask submits an operator's request, trying again while no daemon takes it.
 func (w *World) ask(kind ha.RequestKind, n string) {
-	w.submit(ha.Request{Kind: kind, Node: ha.NodeName(n)}, 30)
+	w.submit(ha.Request{Kind: kind, Node: ha.NodeName(n)}, 200)
 }
 
 func (w *World) submit(q ha.Request, tries int) {
@@ -45,7 +45,11 @@ func (w *World) submit(q ha.Request, tries int) {
 	w.people.asked++
 	q.ID, q.By, q.At = text(w.people.asked), "root@pam", d.p.clock.Wall().UTC()
 	t := ha.Txn{Guards: []ha.Guard{{Key: ha.KeyRequest(q.ID)}}, Puts: []ha.Put{{Key: ha.KeyRequest(q.ID), Value: ha.Encode(q)}}}
-	d.store.Commit(t, d.cfg.Timing.LeaseTTL, func(int64, error) {})
+	d.store.Commit(t, d.cfg.Timing.LeaseTTL, func(_ int64, err error) {
+		if err != nil && tries > 0 { // asking twice does no harm
+			w.loop.After(2*time.Second, func() { w.submit(q, tries-1) })
+		}
+	})
 }
 
 // confirmOff is a careful operator: goes to the machine, sees to it that it is off, and says so about the boot that the cluster means.
@@ -96,7 +100,8 @@ func (w *World) calm() {
 func (w *World) caretaker() {
 	for _, h := range w.machine.Hosts() {
 		rec := w.store.Truth().Nodes[ha.NodeName(h.Name)].Rec
-		if h.Crashed() || h.On() && (rec.State == ha.NodeFencing || rec.State == ha.NodeFenced) && rec.Incarnation == h.Inc() {
+		overdue := h.Runs() && h.boot.guard != nil && h.boot.guard.s.Overdue // it says so itself: power it off
+		if overdue || h.Crashed() || h.On() && (rec.State == ha.NodeFencing || rec.State == ha.NodeFenced) && rec.Incarnation == h.Inc() {
 			h.Power(false)
 		}
 		if !h.On() {

@@ -55,6 +55,7 @@ func (d *draw) site(seed uint64) Spec {
 		d.fencing(&s, &s.Hosts[i])
 	}
 	d.guests(&s, nodes)
+	s.Keep = d.chance(0.06)
 	return s
 }
 

@@ -21,6 +21,7 @@ type Spec struct {
 	Length   time.Duration               // when commands end; the settling time comes after it
 	Settle   time.Duration               // how long the world has to be in order again
 	Commands []Command                   // faults and people, by time
+	Keep     bool                        // isolation: keep
 	Old      []string                    // hosts that run the older version of the daemon
 
 	MaxRestart, MaxRelocate, ParallelStarts, ParallelMoves int

@@ -108,9 +108,10 @@ func addStoreVerbs() {
 				w.store.MoveRaftLeaderOff(c.Args[0])
 			}
 		}},
-		"compact":      {"", false, func(w *World, _ Command, _ bool) { w.store.Compact() }},
-		"etcd-backup":  {"", false, func(w *World, _ Command, _ bool) { w.store.Backup() }},
-		"etcd-restore": {"", false, func(w *World, _ Command, _ bool) { w.store.Restore() }},
+		"compact":        {"", false, func(w *World, _ Command, _ bool) { w.store.Compact() }},
+		"etcd-backup":    {"", false, func(w *World, _ Command, _ bool) { w.store.Backup() }},
+		"etcd-restore":   {"", false, func(w *World, _ Command, _ bool) { w.store.RestoreAnew() }},
+		"etcd-overwrite": {"", false, func(w *World, _ Command, _ bool) { w.store.Restore() }}, // without the procedure
 	} {
 		verbs[name] = v
 	}

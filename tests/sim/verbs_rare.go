@@ -1,6 +1,12 @@
 package sim
 
-import "bascule/ha"
+import (
+	"slices"
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/node"
+)
 
 // Rare things, which no random run draws: a scenario or a mutant asks for them by name. None of them is a lie of a device for the judge:
 // the rules hold through each.
@@ -22,9 +28,55 @@ func init() {
 		"confirm-earlier": {"NODE INCARNATION", false, func(w *World, c Command, _ bool) {
 			w.submit(ha.Request{Kind: ha.RequestConfirmOff, Node: ha.NodeName(c.Args[0]), Incarnation: ha.Incarnation(c.Args[1])}, 5)
 		}},
+		// a node missed the newest member list
+		"old-list": {"NODE", false, func(w *World, c Command, _ bool) {
+			if d := w.daemons[w.host(c, 0).index]; d != nil {
+				d.state.ListRev--
+			}
+		}},
+		// the first scan of the guard's next kill misses the guests: they are born behind the reader of /proc
+		"scan-race": {"NODE", false, func(w *World, c Command, _ bool) { w.scanRace(w.host(c, 0)) }},
 		// the drop-in of pve-guests.service is missing everywhere
 		"no-boot-check": {"", false, func(w *World, _ Command, _ bool) { w.machine.BootCheck = false }},
 	} {
 		verbs[name] = v
 	}
+}
+
+// scanRace hides a host's guests from the first scan of the next kill.
+func (w *World) scanRace(h *Host) {
+	told, raced := w.machine.OnGuard, false
+	w.machine.OnGuard = func(host string, t ha.Transition) {
+		if told != nil {
+			told(host, t)
+		}
+		if b := h.boot; host == h.Name && t.To == string(node.GuardKilling) && !raced && b != nil {
+			raced = true
+			w.loop.After(0, func() { w.hide(h, b) })
+		}
+	}
+}
+
+func (w *World) hide(h *Host, b *boot) {
+	isGuest := func(p *process) bool { return p.what == whatGuest }
+	var hidden []*process
+	for _, p := range b.processes {
+		if isGuest(p) {
+			hidden = append(hidden, p)
+		}
+	}
+	b.processes = slices.DeleteFunc(slices.Clone(b.processes), isGuest)
+	var back func()
+	back = func() {
+		if h.boot != b {
+			return
+		}
+		if g := b.guard; g != nil && g.s.Empty == 0 && g.s.Phase == node.GuardKilling {
+			w.loop.After(time.Millisecond, back)
+			return
+		}
+		b.processes = append(b.processes, hidden...)
+		w.machine.epoch++
+	}
+	back()
 }

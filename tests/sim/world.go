@@ -64,7 +64,7 @@ func NewWorld(s Spec, out io.Writer) *World {
 	}
 	w.machine.Start()
 	for _, c := range s.Commands {
-		w.restores = w.restores || c.Verb == "etcd-restore"
+		w.restores = w.restores || c.Verb == "etcd-restore" || c.Verb == "etcd-overwrite"
 		w.loop.After(c.At, func() { w.apply(c) })
 	}
 	return w
