@@ -8,6 +8,7 @@ func WentBack(earlier, later *Snapshot) bool {
 		return true
 	}
 	at := earlier.Revision
+	//arch:unordered whether any key fell back does not depend on the order
 	for n, reports := range later.GuestReports {
 		if fell(earlier.GuestReports[n], reports, at) {
 			return true
@@ -21,7 +22,8 @@ func WentBack(earlier, later *Snapshot) bool {
 
 // fell says whether a key of later, last written at or before revision at, was another then.
 func fell[K comparable, T any](earlier, later map[K]Versioned[T], at int64) bool {
-	for k, v := range later { // only whether any does: the order does not matter
+	//arch:unordered whether any key fell back does not depend on the order
+	for k, v := range later {
 		if v.Rev <= at && earlier[k].Rev != v.Rev {
 			return true
 		}

@@ -81,7 +81,7 @@ func (r *round) refresh(g *ha.GuestRecord, n ha.NodeName, rep ha.NodeReport, see
 	switch {
 	case seen.Refused != "":
 		g.Refused = seen.Refused
-	case !seen.Protected && (len(g.Holders) > 1 || g.State != ha.GuestStarted && g.State != ha.GuestStopped && g.State != ha.GuestError):
+	case !seen.Protected && (len(g.Holders) > 1 || g.State != ha.GuestStarted && g.State != ha.GuestStopped && g.State != ha.GuestFrozen && g.State != ha.GuestError):
 		// somebody else may still hold it, or something is under way: the record stays until that is settled
 	case !seen.Protected:
 		r.setGuest(g, ha.GuestUnprotected, "an operator took its protection away")

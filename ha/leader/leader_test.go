@@ -383,13 +383,11 @@ func TestFreshLeaderGivesTheOthersTimeToComeBack(t *testing.T) {
 	w := newWorld(t, 3)
 	w.run(3)
 	w.state = State{}
-	w.del(ha.KeyLease("n2"))
-	w.gossip["n2"] = ha.GossipView{Known: true}
+	w.cut("n2")
 	w.run(3)
 	if s := w.node("n2").State; s != ha.NodeSuspect {
 		t.Fatalf("n2 is %s at once", s)
 	}
-	w.pass(w.timing().LeaseTTL)
 	w.run(51)
 	if s := w.node("n2").State; s != ha.NodeFencing && s != ha.NodeFenced {
 		t.Fatalf("n2 is %s after a lease's time", s)

@@ -3,6 +3,7 @@ package leader
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"bascule/ha"
 )
@@ -32,6 +33,9 @@ func (r *round) moveGuests() {
 	}
 }
 
+// moveAgain is how long a guest must have been at rest before nodes to which its move failed are tried again.
+const moveAgain = time.Minute
+
 // planMove commits the target as a holder before anybody moves anything.
 func (r *round) planMove(g *ha.GuestRecord) bool {
 	nodes := slices.DeleteFunc(r.candidates(), func(c ha.Candidate) bool { return c.Node == g.Node })
@@ -40,6 +44,9 @@ func (r *round) planMove(g *ha.GuestRecord) bool {
 		return false
 	}
 	p := r.Placer.Place(g, nodes)
+	if p.Node == "" && r.Wall.Sub(g.Since) > moveAgain { // what failed once need not fail for ever
+		g.Excluded = nil
+	}
 	if p.Node == "" {
 		g.Reason = "cannot be moved: " + rejections(p.Rejected)
 		return false

@@ -71,6 +71,8 @@ func (r *round) watch(rec *ha.NodeRecord, mem *NodeMemory) {
 			r.alive(rec, rep)
 			mem.Ladder = ladder.Memory{} // what was read in a suspicion that is over proves nothing in the next
 		}
+	case mem.LeaseGone == 0 && mem.LetIn != 0 && r.now < mem.LetIn.Add(r.Timing.LeaseTTL):
+		r.wakeAt(mem.LetIn.Add(r.Timing.LeaseTTL)) // it has just registered: gossip hears of it a moment later
 	default:
 		r.suspect(rec, mem)
 	}

@@ -35,7 +35,7 @@ func (r *round) recoverGuests() {
 		if r.awaitsOwn(g) {
 			continue
 		}
-		if r.triedEverywhere(g) { // begin again, as often as it may be relocated
+		if triedEverywhere(g, nodes) { // begin again, as often as it may be relocated
 			g.Excluded = nil
 		}
 		p := r.Placer.Place(g, nodes)
@@ -166,14 +166,18 @@ func (r *round) awaitsOwn(g *ha.GuestRecord) bool {
 	return true
 }
 
-// triedEverywhere says whether a guest's start failed on every node that could have it.
-func (r *round) triedEverywhere(g *ha.GuestRecord) bool {
-	for _, m := range r.Members {
-		if !m.Witness && !slices.Contains(g.Excluded, m.Name) {
+// triedEverywhere says whether a guest's start has failed on every node that could have it now.
+func triedEverywhere(g *ha.GuestRecord, nodes []ha.Candidate) bool {
+	usable := 0
+	for _, c := range nodes {
+		if c.Usable && !slices.Contains(g.Excluded, c.Node) {
 			return false
 		}
+		if c.Usable {
+			usable++
+		}
 	}
-	return true
+	return usable > 0
 }
 
 func rejections(rs []ha.Rejection) string {

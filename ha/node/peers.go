@@ -13,6 +13,7 @@ type Peers struct {
 	Asking  bool       // a round is under way
 	Sent    ha.Instant // when its requests were sent: the permit counts from then
 	Until   ha.Instant // the round ends without a permit
+	Again   ha.Instant // who has not answered is asked once more: it may have been restarted
 	Next    ha.Instant
 	Waiting []ha.NodeName // whose promise is missing in this round, ascending
 	Refused string        // why the last round gave no permit, for people
@@ -167,12 +168,20 @@ func (m *machine) drivePeers() {
 		}
 		return
 	}
-	if p.Asking || m.now < p.Next {
-		m.wakeAt(max(m.now, map[bool]ha.Instant{true: p.Until, false: p.Next}[p.Asking]))
+	switch {
+	case p.Asking && m.now >= p.Again:
+		p.Again = m.now.Add(m.c.Timing.PeerTimeout)
+		m.out = append(m.out, AskPeers{To: p.Waiting, Round: p.Round, List: m.s.ListRev})
+		fallthrough
+	case p.Asking:
+		m.wakeAt(min(p.Again, p.Until))
+		return
+	case m.now < p.Next:
+		m.wakeAt(p.Next)
 		return
 	}
 	p.Round = max(p.Round+1, int64(m.now)) // no two rounds of one boot share a number, whatever was restarted
-	p.Asking, p.Sent, p.Until = true, m.now, m.now.Add(m.c.Timing.PeerTimeout)
+	p.Asking, p.Sent, p.Until, p.Again = true, m.now, m.now.Add(m.c.Timing.PeerTimeout), m.now.Add(m.c.Timing.PeerTimeout)
 	if len(m.s.Silent) > 0 { // a device may take its time to say that they are off
 		p.Until = m.now.Add(m.c.Timing.DeviceTimeout)
 		m.readAgain()

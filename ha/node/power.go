@@ -102,7 +102,7 @@ func (m *machine) readAgain() {
 		w.Ladder.Devices = maps.Clone(w.Ladder.Devices)
 		for _, name := range sorted(w.Ladder.Devices) {
 			d := w.Ladder.Devices[name]
-			d.NextRead = m.now
+			d.NextRead, d.Confirmed = m.now, false // the row of "off" readings goes on, its last one must be new
 			w.Ladder.Devices[name] = d
 		}
 		next[n] = w

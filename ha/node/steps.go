@@ -11,7 +11,8 @@ import (
 // begin hands out a step. Starting steps are bounded in number; a guest that must wait is tried again when another ends.
 func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName) {
 	g.Job.Step = step
-	if (step == StepStart || step == StepConfirm) && m.starting(id) >= max(1, m.c.ParallelStarts) {
+	if (step == StepStart || step == StepConfirm) && m.starting(id)+m.soonBefore(id) >= max(1, m.c.ParallelStarts) {
+		m.wakeAt(m.now.Add(transientPause))
 		return
 	}
 	g.Job.InFlight, g.Job.Generation = true, rec.Generation
@@ -40,6 +41,21 @@ func (m *machine) starting(except ha.VMID) int {
 	for _, id := range sorted(m.s.Guests) {
 		if g := m.s.Guests[id]; id != except && g.Job.InFlight && (g.Job.Step == StepStart || g.Job.Step == StepConfirm) {
 			n++
+		}
+	}
+	return n
+}
+
+// soonBefore counts the guests of higher priority that are about to start: they have the slots first, unless they are held up.
+func (m *machine) soonBefore(id ha.VMID) int {
+	n := 0
+	for _, o := range sorted(m.s.Guests) {
+		j := m.s.Guests[o].Job
+		switch j.Step {
+		case StepUnlock, StepStorages, StepRecheck, StepStart:
+			if !(j.InFlight && j.Step == StepStart) && m.s.Records[o].Priority > m.s.Records[id].Priority && m.now.Sub(j.Since) < heldUpAfter {
+				n++
+			}
 		}
 	}
 	return n
@@ -134,6 +150,10 @@ func (m *machine) advance(g *Guest, rec ha.GuestRecord, e StepDone) {
 			j.Step = StepSettle
 		}
 	case StepSettle:
+		if g.Seen.ConfigHere && rec.Move != nil { // a move that was cut short leaves its lock
+			j.Step = StepUnlock
+			return
+		}
 		m.migrated(g, rec, StepDone{Outcome: Failed, Message: j.MoveError})
 	case StepExpect:
 		j.Step = StepNone
@@ -161,8 +181,12 @@ func (m *machine) advance(g *Guest, rec ha.GuestRecord, e StepDone) {
 // chain is the way of a start: each step leads to the next, a failure counts as an attempt.
 func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 	j := &g.Job
-	if e.Step == StepVerify && rec.Move != nil && e.Outcome == Failed { // its target is gone
+	switch {
+	case rec.Move != nil && e.Step == StepVerify && e.Outcome == Failed: // its target is gone
 		m.migrated(g, rec, e)
+		return
+	case rec.Move != nil && e.Step == StepUnlock:
+		m.migrated(g, rec, StepDone{Outcome: Failed, Message: j.MoveError})
 		return
 	}
 	if e.Outcome == Failed || e.Outcome == NotRunning {

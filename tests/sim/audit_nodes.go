@@ -15,13 +15,26 @@ func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 			a.proof(x, truth, p)
 		}
 	}
+	if rec.State == ha.NodeOnline && (old.State == ha.NodeFencing || old.State == ha.NodeFenced) {
+		a.letIn(n, rec.Incarnation)
+	}
 	f := truth.Fences[n].Rec
 	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && f.Operator == "" && !a.restored() {
 		a.fencing(x, n, rec.Incarnation)
 	}
 }
 
-// selfFence is W by its terms.
+// letIn is R3: whose storages were taken away comes back with a new boot only.
+func (a *audit) letIn(n ha.NodeName, inc ha.Incarnation) {
+	for _, s := range a.w.spec.Storages {
+		if d := a.w.machine.Disk(s.Name); d != nil && d.Revoked(inc) {
+			a.j.violate("R3", "%s is let in with boot %s, whose access to %s was taken away", n, inc, s.Name)
+			return
+		}
+	}
+}
+
+// selfFenceTime is W by its terms.
 func selfFenceTime(t ha.Timing) time.Duration {
 	return t.PermitGrace + t.KillTime + t.WatchdogTimeout + t.SelfFenceMargin
 }

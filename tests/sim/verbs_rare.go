@@ -28,10 +28,12 @@ func init() {
 		"confirm-earlier": {"NODE INCARNATION", false, func(w *World, c Command, _ bool) {
 			w.submit(ha.Request{Kind: ha.RequestConfirmOff, Node: ha.NodeName(c.Args[0]), Incarnation: ha.Incarnation(c.Args[1])}, 5)
 		}},
-		// a node missed the newest member list
+		// a node missed the newest member list, which all others have
 		"old-list": {"NODE", false, func(w *World, c Command, _ bool) {
-			if d := w.daemons[w.host(c, 0).index]; d != nil {
-				d.state.ListRev--
+			for _, d := range w.daemons {
+				if d != nil && d.h != w.host(c, 0) {
+					d.state.ListRev++
+				}
 			}
 		}},
 		// the first scan of the guard's next kill misses the guests: they are born behind the reader of /proc

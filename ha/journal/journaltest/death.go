@@ -69,6 +69,7 @@ func (w *world) rounds(j *journal.Journal, wall func() time.Time) {
 	for range 3 {
 		w.round(nil, wall)
 	}
+	w.now = w.now.Add(w.timing.LeaseTTL) // a fresh leader fences nobody
 	w.put(ha.KeyGuestReport("node2", 101), ha.GuestReport{Guest: 101, Node: "node2", Incarnation: "boot-node2", Generation: 1, Phase: ha.PhaseRunning})
 	for range 2 {
 		w.round(nil, wall)
