@@ -21,7 +21,7 @@ type reporter struct {
 	mu     sync.Mutex
 	guests map[ha.VMID]ha.GuestReport // waiting to be written
 	last   []byte                     // node report as last written
-	left   bool                       // it says that the node leaves
+	stored ha.NodeReport              // that one, decoded
 	revs   map[string]int64           // last known revisions of this node's own keys
 }
 
@@ -78,13 +78,13 @@ func (r *reporter) guest(g ha.GuestReport) {
 func (r *reporter) forget() {
 	r.mu.Lock()
 	clear(r.guests)
-	r.last, r.left = nil, false
+	r.last, r.stored = nil, ha.NodeReport{}
 	r.mu.Unlock()
 }
 
 func (r *reporter) written(rep ha.NodeReport) {
 	r.mu.Lock()
-	r.last, r.left = ha.Encode(rep), rep.Leaving
+	r.last, r.stored = ha.Encode(rep), rep
 	r.mu.Unlock()
 }
 
@@ -92,7 +92,7 @@ func (r *reporter) written(rep ha.NodeReport) {
 func (r *reporter) saidLeaving() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.left
+	return r.a.cfg.Node.MayDisarm(r.stored)
 }
 
 // build is the node report as things stand.

@@ -35,3 +35,9 @@ func (c Config) Report(x Circumstances) ha.NodeReport {
 func SameWaits(guard, own ha.Timing) bool {
 	return guard.SelfFence() == own.SelfFence() && guard.LeaseTTL == own.LeaseTTL && guard.PermitGrace == own.PermitGrace
 }
+
+// MayDisarm says whether the watchdog may be disarmed: the store holds a report of this boot, the last one written, that says that the node
+// leaves and is not armed (R3: a leader builds nothing on a watchdog that is gone).
+func (c Config) MayDisarm(stored ha.NodeReport) bool {
+	return stored.Incarnation == c.Incarnation && stored.Leaving && !stored.Armed
+}

@@ -23,7 +23,7 @@ type audit struct {
 	onboot  map[ha.VMID]time.Duration
 	byHand  map[ha.VMID]bool
 	crashed map[ha.VMID]bool
-	term    ha.Term
+	ended   map[*Daemon]bool          // its permit has ended, and no lease began another
 	workers map[int]bool              // PIDs seen in the last patrol
 	oldList map[string]time.Duration  // by host: since when it goes by an older member list than somebody else
 	atRest  map[string]ha.Incarnation // by host: the boot that ran when the store was restored
@@ -43,7 +43,7 @@ func (w *World) Audit() {
 	a := &audit{w: w, j: w.judge, gone: map[ha.NodeName]leaseSight{}, nodes: map[ha.NodeName]ha.NodeRecord{}, guests: map[ha.VMID]ha.GuestRecord{},
 		asked: map[ha.NodeName][]ha.Incarnation{}, uuids: map[ha.Incarnation]string{}, onSince: map[string]time.Duration{},
 		unfit: map[ha.NodeName]time.Duration{}, given: map[[2]ha.NodeName]time.Duration{}, onboot: map[ha.VMID]time.Duration{}, byHand: map[ha.VMID]bool{},
-		crashed: map[ha.VMID]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{}}
+		crashed: map[ha.VMID]bool{}, ended: map[*Daemon]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{}}
 	for _, c := range w.spec.Commands {
 		switch c.Verb {
 		case "qm-start":
@@ -99,7 +99,6 @@ func (a *audit) applied(x Applied) {
 		}
 	}
 	if x.Op != "restore" {
-		a.elected(truth)
 		for _, n := range a.w.spec.memberNames() {
 			a.node(x, truth, n)
 		}
@@ -111,7 +110,6 @@ func (a *audit) applied(x Applied) {
 }
 
 func (a *audit) remember(truth *ha.Snapshot) {
-	a.term = truth.Term
 	now := a.w.loop.Now()
 	for _, n := range a.w.spec.memberNames() {
 		l, there := truth.Leases[n]

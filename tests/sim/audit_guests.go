@@ -86,16 +86,13 @@ func (a *audit) started(host string, inc ha.Incarnation, id ha.VMID) {
 	}
 }
 
-// guard is R2: a kill once begun goes on until nothing is left, and only a lease begins a permit.
+// guard is R2: a kill once begun goes on until nothing is left.
 func (a *audit) guard(host string, t ha.Transition) {
 	h := a.w.machine.Host(host)
-	d := a.w.daemons[h.index]
 	from, to := node.GuardPhase(t.From), node.GuardPhase(t.To)
 	switch {
 	case to == node.GuardPermitted && from == node.GuardKilling:
 		a.j.violate("R2", "the guard of %s takes a permit while it kills", host)
-	case to == node.GuardPermitted && from == node.GuardClean && d != nil && d.p.Alive() && d.now() >= d.state.Lease.Leased:
-		a.j.violate("part5", "a permit of the peers begins on %s; its own had ended", host)
 	case to == node.GuardClean && from == node.GuardKilling:
 		a.clean(h)
 	}

@@ -19,7 +19,7 @@ func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 		a.letIn(n, rec.Incarnation)
 	}
 	f := truth.Fences[n].Rec
-	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && f.Operator == "" && !a.restored() {
+	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && f.Operator == "" {
 		a.fencing(x, n, rec.Incarnation)
 	}
 }
@@ -107,7 +107,7 @@ func (a *audit) leaderOf(x Applied) *Daemon {
 // fencing judges the reason for which a fencing begins: gossip alone is none, a daemon that died alone has daemon_grace, a promise binds.
 func (a *audit) fencing(x Applied, n ha.NodeName, inc ha.Incarnation) {
 	now, t, s, d := a.w.loop.Now(), a.w.spec.Timing, a.gone[n], a.leaderOf(x)
-	if s.there && s.inc == inc && now-s.since > time.Second {
+	if s.there && s.inc == inc && now-s.since > time.Second && !a.restored() {
 		a.j.violate("fence", "%s begins to fence %s (boot %s), whose lease stands", x.By, n, inc)
 		return
 	}
@@ -115,11 +115,11 @@ func (a *audit) fencing(x Applied, n ha.NodeName, inc ha.Incarnation) {
 		return
 	}
 	listed := d.coro.Known && slices.Contains(d.coro.Online, n)
-	if listed && s.inc == inc && now-s.since < roughly(t.DaemonGrace) {
+	if listed && s.inc == inc && !a.restored() && now-s.since < roughly(t.DaemonGrace) {
 		a.j.violate("fence", "%s begins to fence %s %v after its lease ended, although corosync lists it", x.By, n, now-s.since)
 	}
 	until := d.state.Promises[n].Until
-	if given := until.Sub(d.now()) - t.LeaseTTL - t.DriftMargin; until > d.now() && given < -t.RenewTimeout-500*time.Millisecond {
+	if given := until.Sub(d.now()) - t.LeaseTTL - t.DriftMargin; until > d.now() && given < -t.RenewTimeout-100*time.Millisecond {
 		a.j.violate("part5", "%s begins to fence %s, to which its promise stands for %v", x.By, n, until.Sub(d.now()))
 	}
 }

@@ -29,6 +29,8 @@ func (a *audit) patrol() {
 	}
 	for _, d := range a.w.daemons {
 		if d != nil && d.p.Alive() && d.rep.d != nil && !d.cfg.Witness && !d.leaving {
+			a.elected(d)
+			a.unbroken(d)
 			a.peers(d)
 			a.sent(d)
 			a.stillClean(d.h)
@@ -130,5 +132,18 @@ func (a *audit) stillClean(h *Host) {
 			a.j.violate("R2", "the guard of %s says clean while guest %d, PID %d, is there", h.Name, ref.ID, p.pid)
 			return
 		}
+	}
+}
+
+// unbroken is part 5: the permits of the peers continue a permit and never begin one.
+func (a *audit) unbroken(d *Daemon) {
+	l, now := d.state.Lease, d.now()
+	switch {
+	case now >= l.Deadline:
+		a.ended[d] = true
+	case now < l.Leased:
+		delete(a.ended, d)
+	case a.ended[d]:
+		a.j.violate("part5", "a permit of the peers begins on %s; its own had ended", d.h.Name)
 	}
 }

@@ -53,7 +53,7 @@ func (d *Daemon) leave(done func()) {
 
 // sayLeaving writes the report that says leaving and disarmed.
 func (d *Daemon) sayLeaving(done func(bool)) {
-	if d.rep.left {
+	if d.cfg.MayDisarm(d.rep.stored) {
 		done(true)
 		return
 	}

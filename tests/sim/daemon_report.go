@@ -17,7 +17,7 @@ type reporter struct {
 	again   bool
 	waiting []ha.GuestReport // by VMID
 	last    []byte
-	left    bool
+	stored  ha.NodeReport
 	revs    map[string]int64
 }
 
@@ -33,9 +33,9 @@ func (r *reporter) guest(g ha.GuestReport) {
 	r.wake()
 }
 
-func (r *reporter) forget() { r.waiting, r.last, r.left = nil, nil, false }
+func (r *reporter) forget() { r.waiting, r.last, r.stored = nil, nil, ha.NodeReport{} }
 
-func (r *reporter) written(rep ha.NodeReport) { r.last, r.left = ha.Encode(rep), rep.Leaving }
+func (r *reporter) written(rep ha.NodeReport) { r.last, r.stored = ha.Encode(rep), rep }
 
 // build is the node report as things stand.
 func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
