@@ -7,11 +7,18 @@
 #   make demo             a cluster on this machine loses a node before your eyes
 #   make bench-failover   N failovers measured (N=20)
 #   make idle             what an idle cluster costs
+#   make sim SEEDS=n [SEED0=m]   n simulated sites in which everything goes wrong, judged
+#   make sim-mutants      deliberate bugs, and the simulated site that catches each (about 15 minutes)
+#   make sim-cover        what the simulated sites and scenarios execute of the deciding code
+#   make peer-scenarios DIR=...  another system's regression suite, played here
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 
 GO       ?= go
 N        ?= 20
 FUZZTIME ?= 30s
+SEEDS    ?= 2000
+SEED0    ?= 0
+DIR      ?= ../shared/peer-scenarios
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Reproducible: the same commit gives the same bytes in any directory.
@@ -23,7 +30,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab test format vet staticcheck units race race-lab e2e e2e-some demo bench-failover idle fuzz clean
+.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios e2e e2e-some demo bench-failover idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -36,8 +43,8 @@ lab:
 	cp bin/hactl bin/lab/hactl
 	$(BUILD) -tags lab -o bin/halab ./cmd/halab
 
-test: format vet staticcheck units race race-lab e2e-some
-	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tags lab and e2e), units, go test -race, e2e ($(VERSION))"
+test: format vet staticcheck units race race-lab sim-ci sim-mutants-some e2e-some
+	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tags lab and e2e), units, go test -race, simulated sites, mutants, e2e ($(VERSION))"
 
 format:
 	@bad=$$(find . -name '*.go' -not -path './.git/*' -not -path './bin/*' -print0 | xargs -0 gofmt -l); \
@@ -63,6 +70,32 @@ race:
 
 race-lab:
 	@pkgs="$(LAB_PKGS)"; if [ -n "$$pkgs" ]; then set -x; $(GO) test -race -tags lab $$pkgs; fi
+
+# SEED0=0: drawn from the clock, printed.
+sim:
+	$(GO) run ./tests/sim/simrun -seeds $(SEEDS) -seed0 $(SEED0)
+
+# A fresh random set; go test runs a fixed one.
+sim-ci:
+	$(GO) run ./tests/sim/simrun -seeds 1000
+
+sim-mutants:
+	$(GO) run ./tests/sim/mutants -jobs 2
+
+# Some of the mutants, so that a judge who has gone blind is seen.
+sim-mutants-some:
+	$(GO) run ./tests/sim/mutants -jobs 2 -only '$(SOME_MUTANTS)'
+
+COVERED = bascule/ha/leader,bascule/ha/node,bascule/ha/ladder
+sim-cover:
+	@dir=$$(mktemp -d); \
+	$(GO) build -cover -coverpkg=bascule/tests/sim/simrun,$(COVERED) -o $$dir/simrun ./tests/sim/simrun && mkdir $$dir/data && \
+	GOCOVERDIR=$$dir/data $$dir/simrun -seeds $(SEEDS) -seed0 $(SEED0) | tail -1 && \
+	$(GO) test -count=1 -cover -coverpkg=$(COVERED) ./tests/scenarios/... -args -test.gocoverdir=$$dir/data >/dev/null && \
+	$(GO) tool covdata percent -i=$$dir/data -pkg=$(COVERED); rm -rf $$dir
+
+peer-scenarios:
+	$(GO) run ./tests/scenarios/peerrun $(DIR)
 
 # Needs a quiet machine: the tests have deadlines. A failed test keeps its lab's directory and says where.
 # One lab at a time: a second one would take the processor away from the first.

@@ -55,7 +55,7 @@ func newSite() *site {
 var siteWords = map[string]string{
 	"nodes": "N", "witness": "(node N+1)", "profile": "fast|normal|patient", "timing": "NAME DURATION", "seed": "N", "token": "DURATION",
 	"watchdog": "NODE|all hw|mux|softdog|none", "memory": "NODE|all GIGABYTES", "boot-time": "NODE|all DURATION", "drift": "NODE|all PPM",
-	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "guests": "none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
+	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
 	"device": "NAME power|storage|poison for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
 	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE",
 }
@@ -128,6 +128,11 @@ func (t *site) setting(n int, f []string) error {
 			return fmt.Errorf("%q", last)
 		}
 		t.noGuests, t.noBMC = t.noGuests || f[0] == "guests", t.noBMC || f[0] == "bmc"
+	case "isolation":
+		if last != "keep" {
+			return fmt.Errorf("%q", last)
+		}
+		s.Keep = true
 	case "restarts":
 		s.MaxRestart = num
 	case "relocations":

@@ -3,6 +3,7 @@ package sim
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"bascule/ha"
 	"bascule/ha/leader"
@@ -118,6 +119,8 @@ func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 	switch {
 	case c.Term != truth.Term && j.mustEpoch == 0:
 		j.violate("R4", "%s sends %q to %s under term %d, the leader's is %d", d.h.Name, c.Action, c.Device, c.Term, truth.Term)
+	case c.Deadline > d.state.Lease.Leased || d.now().Add(c.Timeout) >= d.state.Lease.Leased:
+		j.violate("R4", "%s sends %q to %s with too little of its leadership left", d.h.Name, c.Action, c.Device)
 	case c.Action != ha.DeviceOff && c.Action != ha.DeviceOn && c.Action != ha.DeviceRevoke && c.Action != ha.DevicePoison:
 		j.violate("R4", "%s sends %q to %s: there is no such command", d.h.Name, c.Action, c.Device)
 	case c.Action == ha.DeviceOn && truth.Nodes[c.Node].Rec.State != ha.NodeFenced:
@@ -171,9 +174,14 @@ func (j *Judge) step(d *Daemon, f node.Do) {
 
 func (j *Judge) begins(d *Daemon, f node.Do) {
 	truth := j.w.store.Truth()
-	rec := truth.Guests[f.Guest].Rec
+	rec, own := truth.Guests[f.Guest].Rec, truth.Nodes[d.self].Rec
 	j.leftAlone(d, f)
+	quiet := d.w.spec.Timing.LeaseTTL + d.w.spec.Timing.DriftMargin
 	switch {
+	case d.p.clock.World(quiet) > d.w.loop.Now()-d.started+2*time.Millisecond:
+		j.violate("part5", "%s begins %s of guest %d %v after its start", d.h.Name, f.Step, f.Guest, d.w.loop.Now()-d.started)
+	case f.Step == node.StepStart && own.Incarnation == d.cfg.Incarnation && (own.State == ha.NodeFencing || own.State == ha.NodeFenced):
+		j.violate("R5", "%s begins %s of guest %d, and is %s", d.h.Name, f.Step, f.Guest, own.State)
 	case !d.state.Lease.Acts(d.now()):
 		j.violate("R2", "%s begins %s of guest %d without a permit of its lease", d.h.Name, f.Step, f.Guest)
 	case d.state.Quiet(d.now()):

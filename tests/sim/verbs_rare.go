@@ -38,6 +38,12 @@ func init() {
 		}},
 		// the first scan of the guard's next kill misses the guests: they are born behind the reader of /proc
 		"scan-race": {"NODE", false, func(w *World, c Command, _ bool) { w.scanRace(w.host(c, 0)) }},
+		// somebody gives a node back what was taken away from it
+		"give-access": {"STORAGE NODE", false, func(w *World, c Command, _ bool) {
+			if d, h := w.machine.Disk(c.Args[0]), w.host(c, 1); d != nil && h.Booted() {
+				d.Unrevoke(h.Inc())
+			}
+		}},
 		// the drop-in of pve-guests.service is missing everywhere
 		"no-boot-check": {"", false, func(w *World, _ Command, _ bool) { w.machine.BootCheck = false }},
 	} {

@@ -62,6 +62,7 @@ func NewWorld(s Spec, out io.Writer) *World {
 	for _, h := range w.machine.Hosts() {
 		h.OnBoot = w.booted
 	}
+	w.Audit()
 	w.machine.Start()
 	for _, c := range s.Commands {
 		w.restores = w.restores || c.Verb == "etcd-restore" || c.Verb == "etcd-overwrite"

@@ -64,6 +64,7 @@ var withoutStore = []Mutant{
 	{Name: "leader-breaks-promise", Rule: "part5", Breaks: "a leader fences a node to which its promise stands",
 		Edits: []Edit{{"ha/leader/nodes.go", "due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay)", "due := max(mem.LeaseGone, mem.GossipGone).Add(r.Timing.FenceDelay)"},
 			{"ha/leader/nodes.go", "due = max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(max(", "due = max(mem.LeaseGone, mem.GossipGone).Add(max("},
+			{"ha/leader/nodes.go", "due = max(due, r.state.Began.Add(r.Timing.LeaseTTL))", "due = max(due, r.state.Began)"},
 			{"ha/leader/fence.go", "if r.now < r.Promises[n] && !r.wanted(rec) {", "if false {"}},
 		Probe: probe.Probe{Site: []string{"sound", "devices=none", "watchdog=hw"}, Script: []string{"12s cut cluster $a * for 8s", "30s cut corosync $a * for 85s", "19800ms etcd-backup", "32s etcd-down for 8s", "39s~39800ms cut all $a * for 75s", "39900ms etcd-restore"}}, Counts: []string{"part5"}},
 	{Name: "promise-too-short", Rule: "part5", Breaks: "a promise ends before the permit that it gives",

@@ -51,9 +51,7 @@ func (p Probe) Trace(seed uint64, out io.Writer) (sim.Result, error) {
 	if err != nil {
 		return sim.Result{}, err
 	}
-	w := sim.NewWorld(s, out)
-	w.Audit()
-	return w.Run(), nil
+	return sim.NewWorld(s, out).Run(), nil
 }
 
 // site draws until the number of nodes is as asked for, and replaces what else is asked for.
