@@ -78,7 +78,7 @@ var terms = []Mutant{
 // brains break R7 and R8.
 var brains = []Mutant{
 	{Name: "managed-by-both", Rule: "R7", Breaks: "a guest that Proxmox's own HA manages is not frozen",
-		Edits: []Edit{{"ha/leader/guests.go", "\t\tg.Refused = seen.Refused\n", "\t\tg.Refused = \"\"\n"},
+		Edits: []Edit{{"ha/leader/adopt.go", "\t\tg.Refused = seen.Refused\n", "\t\tg.Refused = \"\"\n"},
 			{"ha/node/guests.go", " || g.Seen.ConfigHere && g.Seen.Refused || slices.Contains(m.s.Managed, id) {", " {"},
 			{"ha/leader/guests.go", "case g.Refused != \"\" || r.managed(g.ID):", "case g.Refused != \"\":"},
 			{"ha/node/steps.go", "if g.Seen.Refused {\n\t\t\tj.Step = StepNone", "if false {\n\t\t\tj.Step = StepNone"}},
