@@ -28,7 +28,7 @@ func (b backend) View() api.View {
 	now := bootNow()
 	v := api.View{Self: b.cfg.Node, Role: string(b.cfg.Role), Version: version, Cluster: b.cfg.Cluster, Wall: time.Now(), Members: b.cfg.Members,
 		Snapshot: s.Store, SnapshotOK: s.StoreOK, Gossip: b.gossip.View(), Corosync: s.Corosync, Problems: s.Problems,
-		Permit:  api.PermitHealth{Valid: s.Permit > 0, Remaining: s.Permit, Reason: permitReason(s)},
+		Permit:  api.PermitHealth{Valid: s.Permit > 0, Remaining: s.Permit, Reason: permitReason(s), Peers: s.Lease.OnPeers(now)},
 		Guard:   api.GuardHealth{Connected: s.Guard.Connected, Phase: s.Guard.Phase, Driver: s.Guard.Driver, Armed: s.Guard.Armed, Detail: s.Guard.Detail},
 		Leading: s.Lease.Leads(now)}
 	if age, ok := b.store.ViewAge(); ok {
@@ -41,6 +41,8 @@ func (b backend) View() api.View {
 
 func permitReason(s agent.Snapshot) string {
 	switch {
+	case s.Lease.OnPeers(bootNow()):
+		return "all other members promised to leave the guests here alone"
 	case s.Permit > 0:
 		return "lease"
 	case s.Leaving:

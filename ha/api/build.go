@@ -126,6 +126,9 @@ func buildGuests(v View) []Guest {
 		if r.Rec.Move != nil {
 			g.Target = r.Rec.Move.Target
 		}
+		if v.Permit.Peers && g.State != ha.GuestStopped && g.State != ha.GuestError && g.State != ha.GuestUnprotected {
+			g.State, g.Reason = ha.GuestFrozen, "the store is away: it runs on where it runs, nothing is started, moved or fenced (last known: "+string(r.Rec.State)+")"
+		}
 		out = append(out, g)
 	}
 	for node, r := range v.Snapshot.Reports {

@@ -82,6 +82,11 @@ func (f *finder) guestsOn(n ha.NodeName) string {
 // fenced tells that a node is proven dead, and if it shows signs of life all the same.
 func (f *finder) fenced(n Node) {
 	subject := nodeSubject(n.Name)
+	if strings.HasPrefix(n.Reason, ha.Alarm) && strings.Contains(n.Reason, "access") {
+		f.add(Critical, subject, fmt.Sprintf("%s got back the access to storages that had been taken away from it", n.Name), strings.TrimPrefix(n.Reason, ha.Alarm),
+			fmt.Sprintf("find out who gave it back; keep %s off the network of its storages, or switch it off, before its guests are started elsewhere", n.Name))
+		return
+	}
 	if lease, ok := f.v.Snapshot.Leases[n.Name]; ok && lease.Rec.Incarnation == n.Incarnation && lease.Rec.Lease != f.v.Snapshot.Nodes[n.Name].Rec.Lease || strings.HasPrefix(n.Reason, ha.Alarm) {
 		f.add(Critical, subject, fmt.Sprintf("%s IS FENCED AND REPORTS ITSELF ALIVE: a proof about it was wrong", n.Name),
 			joined("it holds a lease in the very incarnation that was proven off: "+f.evidence(n), "its guests may be running twice"),

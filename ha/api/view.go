@@ -66,6 +66,7 @@ type PermitHealth struct {
 	Valid     bool
 	Remaining time.Duration
 	Reason    string // where it comes from (lease, peers), or why there is none
+	Peers     bool   // given by the other members: what runs goes on, nothing is begun
 }
 
 // GuardHealth is what this node's guard last said.
