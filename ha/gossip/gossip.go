@@ -132,12 +132,14 @@ func (g *Gossip) Metas() map[ha.NodeName]Meta { return g.roster.metas() }
 // ErrNotHere is wrapped by Send's error when gossip knows no living member of that name.
 var ErrNotHere = errors.New("no living member of this name")
 
-// Send delivers a message to one living member over an encrypted stream, or says why not. It blocks while it connects.
+// Send delivers a message to one living member, or says why not: as an encrypted datagram at once, and over an encrypted stream, which loss
+// does not stop. The member may so get it twice. It blocks while it connects.
 func (g *Gossip) Send(to ha.NodeName, msg []byte) error {
 	for _, m := range g.list.Members() {
 		if m.Name == string(to) {
-			if err := g.list.SendReliable(m, msg); err != nil {
-				return fmt.Errorf("gossip: message to %s: %w", to, err)
+			quick := g.list.SendBestEffort(m, msg)
+			if err := g.list.SendReliable(m, msg); err != nil && quick != nil {
+				return fmt.Errorf("gossip: message to %s: %w", to, errors.Join(quick, err))
 			}
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var subnets atomic.Int32
 
 type node struct {
+	got chan string // messages received
 	*Gossip
 	changed chan struct{}
 	meta    atomic.Pointer[Meta]
@@ -84,7 +86,7 @@ func (r *ring) start(t *testing.T, i, n int, key []byte) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nd := &node{changed: make(chan struct{}, 1), log: &syncBuffer{}}
+	nd := &node{changed: make(chan struct{}, 1), got: make(chan string, 16), log: &syncBuffer{}}
 	nd.meta.Store(&Meta{Incarnation: ha.Incarnation(fmt.Sprintf("boot-%d", i)), Version: "1.0"})
 	log := logrus.New()
 	log.SetOutput(nd.log)
@@ -96,7 +98,7 @@ func (r *ring) start(t *testing.T, i, n int, key []byte) *node {
 	}
 	g, err := Start(Config{
 		Self: name(i), BindAddress: r.host(i), Port: r.port, Peers: peers, Keys: [][]byte{key}, Timing: timing,
-		Meta: func() Meta { return *nd.meta.Load() }, Log: log, Changed: func() { poke(nd.changed) },
+		Meta: func() Meta { return *nd.meta.Load() }, Log: log, Changed: func() { poke(nd.changed) }, Receive: func(b []byte) { nd.got <- string(b) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -226,5 +228,28 @@ func TestLeaveWithACancelledContextEndsAtOnceAndCloseIsSafe(t *testing.T) {
 	}
 	if err := n1.Close(); err != nil {
 		t.Errorf("second close: %v", err)
+	}
+}
+
+// Members can talk to each other: that is what peer permits travel on.
+func TestSend(t *testing.T) {
+	r, key := newRing(t), newKey(t)
+	one, two := r.start(t, 1, 2, key), r.start(t, 2, 2, key)
+	one.until(t, "node1 sees node2", one.sees(2))
+	for _, text := range []string{"first", "second"} {
+		if err := one.Send("node2", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-two.got:
+			if again := <-two.got; got != text || again != text { // once as a datagram, once over a stream
+				t.Fatalf("got %q and %q, sent %q", got, again, text)
+			}
+		case <-time.After(15 * time.Second):
+			t.Fatalf("nothing arrived\nlog:\n%s", two.log)
+		}
+	}
+	if err := one.Send("node3", []byte("x")); !errors.Is(err, ErrNotHere) {
+		t.Fatalf("to nobody: %v", err)
 	}
 }

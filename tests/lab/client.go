@@ -159,6 +159,12 @@ func (l *Lab) Heal(ctx context.Context, node, from string) error {
 	return err
 }
 
+// Etcd makes the store dead for everybody while network and daemons are well, or lets it live again.
+func (l *Lab) Etcd(ctx context.Context, up bool) error {
+	_, err := l.Do(ctx, "etcd", Command{Fault: map[bool]string{true: "up", false: "down"}[up]})
+	return err
+}
+
 // Link gives the datagrams that from sends to node a delay and a loss (0 to 1).
 func (l *Lab) Link(ctx context.Context, from, node string, delay time.Duration, loss float64) error {
 	_, err := l.Do(ctx, "link", Command{Node: node, From: from, Delay: delay, Loss: loss})

@@ -70,7 +70,7 @@ func (w *World) serveControl() error {
 	mux.HandleFunc("GET /status", func(rw http.ResponseWriter, _ *http.Request) { reply(rw, http.StatusOK, w.status()) })
 	for name, operation := range map[string]func(Command) (string, error){
 		"power-off": w.powerOff, "power-on": w.powerOn,
-		"cut": w.cut, "heal": w.heal, "link": w.link,
+		"cut": w.cut, "heal": w.heal, "link": w.link, "etcd": w.etcd,
 		"bmc": w.bmcFault, "pve": w.pveFault, "operator": w.operator, "signal": w.signal,
 		"down": w.askDown,
 	} {

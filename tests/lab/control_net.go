@@ -146,3 +146,15 @@ func (w *World) operator(c Command) (string, error) {
 	w.events.add(EventOperator, c.Node, fmt.Sprintf("%s %d: %s", c.Action, c.VMID, task))
 	return task, nil
 }
+
+// etcd makes the store dead for everybody, although network and daemons are well, or lets it live again.
+func (w *World) etcd(c Command) (string, error) {
+	if c.Fault != "down" && c.Fault != "up" {
+		return "", fmt.Errorf("etcd can be made %q or %q, not %q", "down", "up", c.Fault)
+	}
+	for _, port := range []int{PortEtcdPeer, PortEtcdClient} {
+		w.network.SetPort(port, c.Fault == "up")
+	}
+	w.networkChanged("etcd " + c.Fault)
+	return "etcd is " + c.Fault, nil
+}

@@ -21,6 +21,7 @@ type fabric struct {
 	cut      map[link]bool
 	isolated map[string]bool
 	dark     map[string]bool // no power
+	shut     map[int]bool    // TCP ports on which nothing passes between nodes
 	epoch    chan struct{}   // closed and replaced at every change
 }
 
@@ -29,6 +30,7 @@ func newFabric() *fabric {
 		cut:      map[link]bool{},
 		isolated: map[string]bool{},
 		dark:     map[string]bool{},
+		shut:     map[int]bool{},
 		epoch:    make(chan struct{}),
 	}
 }
@@ -45,6 +47,13 @@ func (f *fabric) passes(from, to string) bool {
 		return true
 	}
 	return !f.cut[link{from, to}] && !f.isolated[from] && !f.isolated[to]
+}
+
+// open says whether connections to this port carry anything from one of these nodes to the other.
+func (f *fabric) open(port int, from, to string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.shut[port] || from == to || from == outsider || to == outsider
 }
 
 // both says whether packets pass in both directions, as a TCP handshake needs.

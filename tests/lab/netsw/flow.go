@@ -14,6 +14,7 @@ import (
 type flow struct {
 	sw       *Switch
 	src, dst string // node names; src is outsider for a person's client
+	port     int    // of the server
 
 	mu        sync.Mutex
 	near, far *net.TCPConn
@@ -53,7 +54,7 @@ func (f *flow) run(server netip.AddrPort) {
 		f.sw.opt.Log("tcp: connection from %s to %s (%s) dropped: %v", client, f.dst, server, err)
 		return
 	}
-	f.src = src
+	f.src, f.port = src, int(server.Port())
 	if !f.register() {
 		return
 	}
@@ -70,13 +71,18 @@ func (f *flow) run(server netip.AddrPort) {
 	f.copy(held)
 }
 
+// passes says whether a packet of this connection that from sends now arrives at to.
+func (f *flow) passes(from, to string) bool {
+	return f.sw.fabric.passes(from, to) && f.sw.fabric.open(f.port, from, to)
+}
+
 // awaitLink holds a new connection until a handshake could pass. What the client sends meanwhile is kept. It says false when
 // the client went away first.
 func (f *flow) awaitLink() ([]byte, bool) {
 	p := pipe{flow: f, from: f.src, to: f.dst, r: f.near}
 	for !f.stopped() {
 		p.arm()
-		if f.sw.fabric.both(f.src, f.dst) {
+		if f.passes(f.src, f.dst) && f.passes(f.dst, f.src) {
 			return p.held, true
 		}
 		if f.lostPower() == f.src && f.src != outsider {

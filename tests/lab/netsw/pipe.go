@@ -63,11 +63,10 @@ func (p *pipe) arm() {
 
 // allowance is how many bytes may pass now.
 func (p *pipe) allowance() int {
-	net := p.flow.sw.fabric
-	if !net.passes(p.from, p.to) {
+	if !p.flow.passes(p.from, p.to) {
 		return 0
 	}
-	if net.passes(p.to, p.from) {
+	if p.flow.passes(p.to, p.from) {
 		p.unacked = 0
 		return heldMax
 	}

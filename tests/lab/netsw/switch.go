@@ -128,6 +128,11 @@ func (s *Switch) Isolate(node string, on bool) error {
 	return nil
 }
 
+// SetPort lets nothing pass on a TCP port between nodes, or lets it pass again: a service is dead while the network is well.
+func (s *Switch) SetPort(port int, up bool) {
+	s.change(func() { s.fabric.shut[port] = !up })
+}
+
 // SetPower tells the switch that a node lost or regained its power. Call it BEFORE the node's processes are
 // killed: what their sockets say from then on is no longer passed to anybody.
 func (s *Switch) SetPower(node string, on bool) error {
