@@ -181,7 +181,9 @@ func (a *Agent) cause(ctx context.Context, d node.Do) (node.Outcome, string) {
 // takeOnboot keeps the old value in the store before it sets onboot to 0.
 func (a *Agent) takeOnboot(ctx context.Context, d node.Do) (node.Outcome, string) {
 	put := ha.Put{Key: ha.KeyOnboot(d.Guest), Value: ha.Encode(ha.OnbootRecord{Guest: d.Guest, Old: true})}
-	if _, err := a.cfg.Store.Commit(ctx, ha.Txn{Puts: []ha.Put{put}}); err != nil {
+	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.LeaseTTL) // an answer that is lost is not waited for: asking again does no harm
+	defer cancel()
+	if _, err := a.cfg.Store.Commit(c, ha.Txn{Puts: []ha.Put{put}}); err != nil {
 		return node.Transient, err.Error()
 	}
 	return outcome(a.cfg.Proxmox.SetOnboot(ctx, d.Guest, d.Kind, false))

@@ -82,6 +82,9 @@ func (m *machine) stepDone(e StepDone) {
 			g.Job.Failure = e.Message
 		}
 		g.Job.NotBefore = m.now.Add(transientPause)
+		if e.Step == StepStart { // what was verified is old by then
+			g.Job.Step = StepRecheck
+		}
 	case e.Outcome == NotMine:
 		g.Job.Step, g.Job.NotBefore = StepNone, m.now.Add(transientPause)
 	default:

@@ -73,7 +73,7 @@ func (a *audit) peers(d *Daemon) {
 }
 
 // onbootFor is how long a protected guest may be found with onboot: its agent looks every two seconds.
-const onbootFor = 15 * time.Second
+const onbootFor = 30 * time.Second
 
 // boots is R2: nothing but an agent with a permit starts a protected guest, so that onboot is off.
 func (a *audit) boots() {
@@ -85,7 +85,7 @@ func (a *audit) boots() {
 			at = f.node
 		}
 		d := a.ownerOf(at)
-		if f == nil || !f.onboot || !f.protected || f.managed != "" || rec.State != ha.GuestStarted || string(rec.Node) != at || d == nil ||
+		if f == nil || !f.onboot || !f.protected || f.managed != "" || rec.State != ha.GuestStarted || string(rec.Node) != at || d == nil || !d.p.Runs() || !d.state.Lease.Acts(d.now()) ||
 			now-d.started < onbootFor || d.h.cfsBlocked() || !d.h.quorate() || a.restored() {
 			delete(a.onboot, g.ID)
 			continue
@@ -94,6 +94,7 @@ func (a *audit) boots() {
 			a.onboot[g.ID] = now
 		}
 		if now-a.onboot[g.ID] > onbootFor {
+			a.w.loop.Logf(at, "guest %d here: %+v; onboot %v", g.ID, d.state.Guests[g.ID], d.state.Onboot)
 			a.j.violate("R2", "guest %d is protected and starts at boot", g.ID)
 			return
 		}

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"time"
 
 	"bascule/ha"
@@ -9,9 +8,6 @@ import (
 )
 
 const guardEvery = time.Second
-
-// errGuard: the guard takes no permit.
-var errGuard = errors.New("the guard takes no permit")
 
 // permitSync makes permits go to the guard one at a time, so that an older list of guests never overtakes a newer one.
 type permitSync struct {

@@ -103,7 +103,7 @@ func (d *Daemon) step(f node.Do, done ended) {
 		done(d.remains(f))
 	case node.StepOnboot:
 		put := ha.Put{Key: ha.KeyOnboot(id), Value: ha.Encode(ha.OnbootRecord{Guest: id, Old: true})}
-		d.store.Commit(ha.Txn{Puts: []ha.Put{put}}, stepTimeout, func(_ int64, err error) {
+		d.store.Commit(ha.Txn{Puts: []ha.Put{put}}, d.cfg.Timing.LeaseTTL, func(_ int64, err error) {
 			if err != nil {
 				done(node.Transient, err.Error())
 				return

@@ -17,20 +17,21 @@ type Judge struct {
 	violations []Violation
 	res        Result
 
-	guests    map[ha.VMID]ha.GuestRecord // as last stored
-	lost      map[ha.VMID]time.Duration  // since when a guest that should run makes no progress
-	began     map[ha.VMID]time.Duration  // when a process of it last began to run
-	lastHost  map[ha.VMID]string         // where it last began or ran
-	trouble   map[string]time.Duration   // by host: until when a fault is a reason for what happens to it
-	permitted map[string]bool            // by host: its guard has a permit in force and the machine is not standing still
-	wanted    map[string]time.Duration   // by host: an operator asked for its fencing
-	lied      map[string]bool            // by node: a device of it lied in this run
-	managed   map[ha.VMID]time.Duration  // since when Proxmox's own HA manages it
-	explain   bool                       // the trace tells why something is stuck
-	broken    map[ha.VMID]bool           // a fault was aimed at the guest itself: it may end in error
-	rev       int64                      // of the store, before the last write
-	mustEpoch ha.Epoch                   // after a restore: nothing is started in an older one
-	kinds     map[string]bool
+	guests     map[ha.VMID]ha.GuestRecord // as last stored
+	lost       map[ha.VMID]time.Duration  // since when a guest that should run makes no progress
+	began      map[ha.VMID]time.Duration  // when a process of it last began to run
+	lastHost   map[ha.VMID]string         // where it last began or ran
+	trouble    map[string]time.Duration   // by host: until when a fault is a reason for what happens to it
+	permitted  map[string]bool            // by host: its guard has a permit in force and the machine is not standing still
+	wanted     map[string]time.Duration   // by host: an operator asked for its fencing
+	lied       map[string]bool            // by node: a device of it lied in this run
+	managed    map[ha.VMID]time.Duration  // since when Proxmox's own HA manages it
+	explain    bool                       // the trace tells why something is stuck
+	broken     map[ha.VMID]bool           // a fault was aimed at the guest itself: it may end in error
+	rev        int64                      // of the store, before the last write
+	restoredAt time.Duration              // when the store was last restored
+	mustEpoch  ha.Epoch                   // after a restore: nothing is started in an older one
+	kinds      map[string]bool
 }
 
 // Violation is a broken rule.

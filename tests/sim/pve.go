@@ -97,7 +97,7 @@ func (c *PVE) Running(id ha.VMID, _ ha.GuestKind, done func(bool, error)) {
 }
 
 func (h *Host) noConfig(id ha.VMID) error {
-	return fmt.Errorf("Configuration file 'nodes/%s/%d.conf' does not exist: %w", h.Name, id, ha.ErrConfigGone)
+	return fmt.Errorf("configuration file 'nodes/%s/%d.conf' does not exist: %w", h.Name, id, ha.ErrConfigGone)
 }
 
 // ConfigAt says under which node's directory the config lies, as this host's /etc/pve has it; "": under none.

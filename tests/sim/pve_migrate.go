@@ -41,7 +41,7 @@ func (m *migration) begin(live bool) {
 	f := t.h.own(t.g.id)
 	switch {
 	case f == nil:
-		t.end(fmt.Errorf("Configuration file 'nodes/%s/%d.conf' does not exist", t.h.Name, t.g.id))
+		t.end(fmt.Errorf("configuration file 'nodes/%s/%d.conf' does not exist", t.h.Name, t.g.id))
 		return
 	case f.lock != "":
 		t.end(fmt.Errorf("%s %w (%s)", t.g.kind.Label(t.g.id), errLocked, f.lock))

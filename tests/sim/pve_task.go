@@ -157,7 +157,7 @@ func (t *task) startRefused() (done bool, err error) {
 	f := h.own(g.id)
 	switch {
 	case f == nil:
-		return true, fmt.Errorf("Configuration file 'nodes/%s/%d.conf' does not exist", h.Name, g.id)
+		return true, fmt.Errorf("configuration file 'nodes/%s/%d.conf' does not exist", h.Name, g.id)
 	case f.lock != "" && !(f.lock == "mounted" && g.kind == ha.LXC) && !(f.lock == "suspended" && g.kind == ha.QEMU):
 		return true, fmt.Errorf("%s %w (%s)", g.kind.Label(g.id), errLocked, f.lock)
 	case t.b.guestProcess(g) != nil:

@@ -91,7 +91,7 @@ func TestStoreWriteWaitsForTheMajority(t *testing.T) {
 func TestStoreSilentMember(t *testing.T) {
 	w := newStoreWorld(t, 30, 3, 4)
 	w.s.MoveRaftLeaderOff("node1")
-	id := w.grant("node4", 20*time.Second) // connects to node1, its first
+	w.grant("node4", 20*time.Second) // connects to node1, its first
 	w.procs["node1"].Stop()
 	if _, err := w.commit("node4", ha.Txn{Puts: one("x", "1")}); err != ha.ErrAmbiguous || w.value("x") != "-" {
 		t.Errorf("%v, x is %s", err, w.value("x"))
@@ -103,7 +103,7 @@ func TestStoreSilentMember(t *testing.T) {
 	}
 	w.run(30 * time.Second) // forgiven
 	w.put("node4", "y", "1", 0)
-	id = w.grant("node4", 20*time.Second)
+	id := w.grant("node4", 20*time.Second)
 	w.procs["node1"].Stop()
 	for i, within := range []time.Duration{600 * time.Millisecond, 10 * time.Millisecond} { // the second call knows
 		at := w.l.Now()

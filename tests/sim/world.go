@@ -111,7 +111,12 @@ func (w *World) killDaemon(h *Host) {
 func (w *World) stopDaemon(h *Host) {
 	w.stopped[h.index] = true
 	if d := w.daemons[h.index]; d != nil && d.p.Alive() {
-		d.leave(func() { d.p.Kill() })
+		d.leave(func() {
+			d.p.Kill()
+			if !w.stopped[h.index] && h.Booted() && !w.running(h) { // started again while it was still stopping
+				w.startDaemon(h)
+			}
+		})
 	}
 }
 
