@@ -210,7 +210,13 @@ func (r *round) elsewhere(g *ha.GuestRecord, rep ha.GuestReport) {
 			continue
 		}
 		if slices.ContainsFunc(nrep.Guests, func(s ha.GuestSeen) bool { return s.ID == g.ID }) {
+			others := *g
+			others.Holders = slices.DeleteFunc(slices.Clone(g.Holders), func(h ha.Holder) bool { return h.Node == n && h.Incarnation == nrep.Incarnation })
+			if _, ok := ha.MayReassign(&others, r.proofs(), r.released(g.ID)); !ok {
+				continue
+			}
 			r.rest(g.ID, ha.KeyReport(n), r.Store.Reports[n].Rev)
+			r.restOnHolders(g)
 			r.assign(g, n, nrep.Incarnation, "its config lies on "+string(n)+" now: an operator moved it")
 			return
 		}

@@ -42,7 +42,7 @@ func (r *round) missing() string {
 		switch {
 		case reg && rep.Epoch != r.epoch():
 			return fmt.Sprintf("%s to take note of epoch %d", m.Name, r.epoch())
-		case !reg && !r.provenOff(r.nodes[m.Name]):
+		case !reg && !r.provenOff(m.Name):
 			return fmt.Sprintf("%s to report, or to be proven off (hactl confirm-off %s)", m.Name, m.Name)
 		}
 	}
@@ -51,8 +51,9 @@ func (r *round) missing() string {
 
 // provenOff says whether the machine was proven off since the epoch began: a switch or a human looked at it then. What an older epoch
 // knew of its incarnations may miss the one that lives.
-func (r *round) provenOff(rec *ha.NodeRecord) bool {
-	return rec != nil && rec.Epoch == r.epoch() && rec.State == ha.NodeFenced && slices.ContainsFunc(rec.Proofs, lasting)
+func (r *round) provenOff(n ha.NodeName) bool {
+	rec := r.Store.Nodes[n].Rec // what is decided in this round is not stored yet
+	return rec.Epoch == r.epoch() && rec.State == ha.NodeFenced && slices.ContainsFunc(rec.Proofs, lasting)
 }
 
 // lasting says whether a proof is about the machine and not about time or storage, which may have changed since.

@@ -40,15 +40,15 @@ func (m *machine) takeEpoch() {
 	if e.Known == e.Taken || e.WentBack {
 		return
 	}
-	if !m.c.Witness && (!m.s.Looked || m.s.LookBegan < e.Since) {
-		return
-	}
 	for _, id := range sorted(m.s.Guests) {
-		if m.s.Guests[id].Job.InFlight {
+		if m.s.Guests[id].Job.InFlight { // only a look that begins after its end shows what it did
+			e.Since = m.now
 			return
 		}
 	}
-	e.Taken = e.Known
+	if m.c.Witness || m.s.Looked && m.s.LookBegan >= e.Since {
+		e.Taken = e.Known
+	}
 }
 
 // forgetReports makes the machine say anew what it has, in the new epoch.

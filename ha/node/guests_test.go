@@ -219,6 +219,10 @@ func TestFormerHolderLooksBeforeItReleases(t *testing.T) {
 		Holders: []ha.Holder{{Node: "n2", Incarnation: "b2", Generation: 5}, {Node: "n1", Incarnation: "b1", Generation: 4}}}
 	w.assign(g)
 	w.do(StepScan, Unclean, "monitor left")
+	none[Do](w) // its config may have come meanwhile: a newer look first
+	w.pass(time.Second)
+	w.look()
+	w.do(StepScan, Unclean, "monitor left")
 	w.do(StepKill, Done, "")
 	w.do(StepScan, Done, "")
 	if r := w.said(); r.Phase != ha.PhaseReleased || r.Generation != 5 {

@@ -248,6 +248,12 @@ func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
 			return
 		}
 	}
+	if e.Outcome != Done && j.Kills == 0 && j.Failure == "" && (j.Asked == 0 || g.Seen.At < j.Asked) {
+		// It may have come here with its config since the last look: nothing is ended before a newer one.
+		j.Step, j.Asked, j.Fresh = StepNone, m.now, m.now
+		m.out = append(m.out, Look{})
+		return
+	}
 	if e.Outcome != Done {
 		j.Step = StepKill
 		if j.Kills > 0 { // what does not die at once is given time
@@ -258,7 +264,7 @@ func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
 		}
 		return
 	}
-	j.Step, j.Kills, j.Waited = StepNone, 0, 0
+	j.Step, j.Kills, j.Waited, j.Asked = StepNone, 0, 0, 0
 	failed := rec.Node == m.c.Self && rec.Move == nil && j.Failure != ""
 	phase, msg := ha.PhaseReleased, e.Message
 	if failed {

@@ -105,6 +105,7 @@ type Job struct {
 	Fresh      ha.Instant // act only on a look that began after this
 	Kills      int        // rounds of ending what is left
 	Waited     ha.Instant // since when a scan has found a worker that is not ours
+	Asked      ha.Instant // when a look was asked for before anything that a scan found is ended
 	RunningAt  ha.Instant // since when it has been seen running without a break; 0: not
 }
 

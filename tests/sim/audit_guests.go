@@ -36,6 +36,7 @@ func (a *audit) placed(x Applied, _ *ha.Snapshot, old, rec ha.GuestRecord) {
 	for _, h := range old.Holders {
 		key := ha.KeyGuestReport(h.Node, rec.ID)
 		if x.Txn != nil && !slices.ContainsFunc(x.Txn.Guards, func(g ha.Guard) bool { return g.Key == key }) {
+			a.w.loop.Logf("audit", "old %+v new %+v guards %+v", old, rec, x.Txn.Guards)
 			a.j.violate("R4", "guest %d is recovered to %s without a guard on what holder %s says of it", rec.ID, rec.Node, h.Node)
 			return
 		}
@@ -81,7 +82,8 @@ func (a *audit) started(host string, inc ha.Incarnation, id ha.VMID) {
 	if !ok || a.byHand[id] || a.restored() {
 		return
 	}
-	if !slices.ContainsFunc(rec.Rec.Holders, func(h ha.Holder) bool { return string(h.Node) == host && h.Incarnation == inc }) {
+	able := slices.ContainsFunc(a.w.machine.Writers(id), func(w Writer) bool { return w.Host == host && w.Inc == inc }) // or its storages were revoked meanwhile
+	if able && !slices.ContainsFunc(rec.Rec.Holders, func(h ha.Holder) bool { return string(h.Node) == host && h.Incarnation == inc }) {
 		a.j.violate("R1", "guest %d begins to run on %s (boot %s), which is no holder of it", id, host, inc)
 	}
 }
