@@ -153,7 +153,8 @@ func (r *round) registered(n ha.NodeName) (ha.NodeReport, bool) {
 func (r *round) living(n ha.NodeName, inc ha.Incarnation) bool {
 	rec := r.nodes[n]
 	rep, ok := r.registered(n)
-	return rec != nil && ok && !rep.Leaving && rep.Incarnation == inc && rec.Incarnation == inc &&
+	stored := r.Store.Nodes[n].Rec.Incarnation // a boot that is let in in this round is not on record yet
+	return rec != nil && ok && !rep.Leaving && rep.Incarnation == inc && rec.Incarnation == inc && stored == inc &&
 		(rec.State == ha.NodeOnline || rec.State == ha.NodeDraining || rec.State == ha.NodeMaintenance || rec.State == ha.NodeSuspect || rec.State == ha.NodeQuarantined)
 }
 

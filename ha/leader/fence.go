@@ -245,6 +245,7 @@ func (r *round) letIn(rec *ha.NodeRecord, rep ha.NodeReport, mem *NodeMemory, wh
 	rec.Incarnation, rec.Lease, rec.SystemUUID = rep.Incarnation, rep.Lease, rep.SystemUUID
 	mem.Ladder = ladder.Memory{}
 	mem.LetIn = r.now
+	r.follows(rec.Node).Commands = nil // nothing is sent about the boot before any more
 	r.fences[rec.Node] = nil
 	r.works(rec, why)
 }

@@ -236,11 +236,25 @@ func (r *round) elsewhere(g *ha.GuestRecord, rep ha.GuestReport) {
 	r.setGuest(g, ha.GuestError, orReason(rep.Message, "its config lies where no daemon answers")+"; start basculed there, or move the guest back")
 }
 
+// comesBack says whether a node that registered in a boot that nothing is proven of, and is being let in, says that it runs the guest.
+func (r *round) comesBack(n ha.NodeName, rep ha.NodeReport, id ha.VMID) bool {
+	if rep.Leaving || slices.ContainsFunc(r.Store.Nodes[n].Rec.Proofs, func(p ha.Proof) bool { return p.Incarnation() == rep.Incarnation }) {
+		return false
+	}
+	return slices.ContainsFunc(rep.Guests, func(s ha.GuestSeen) bool { return s.ID == id && s.Running })
+}
+
 // runsElsewhere gives a guest to the living node that reports it running with its config there: an operator put it right.
 func (r *round) runsElsewhere(g *ha.GuestRecord) bool {
 	for _, n := range sorted(r.nodes) {
 		rep, ok := r.registered(n)
-		if !ok || !r.living(n, rep.Incarnation) || n == g.Node && rep.Incarnation == g.Incarnation {
+		if !ok || n == g.Node && rep.Incarnation == g.Incarnation {
+			continue
+		}
+		if !r.living(n, rep.Incarnation) {
+			if r.comesBack(n, rep, g.ID) {
+				return true
+			}
 			continue
 		}
 		if slices.ContainsFunc(rep.Guests, func(s ha.GuestSeen) bool { return s.ID == g.ID && s.Running }) {

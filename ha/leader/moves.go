@@ -52,6 +52,7 @@ func (r *round) planMove(g *ha.GuestRecord) bool {
 		return false
 	}
 	i := slices.IndexFunc(nodes, func(c ha.Candidate) bool { return c.Node == p.Node })
+	r.rest(g.ID, ha.KeyNode(p.Node), r.Store.Nodes[p.Node].Rev)
 	g.Generation++
 	g.Move = &ha.Move{From: g.Node, Target: p.Node, Inc: nodes[i].Incarnation, Live: g.Kind == ha.QEMU}
 	g.Holders = []ha.Holder{

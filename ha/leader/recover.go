@@ -82,6 +82,9 @@ func (r *round) assign(g *ha.GuestRecord, n ha.NodeName, inc ha.Incarnation, rea
 	if gone && g.Node != n && !slices.Contains(g.ConfigFrom, g.Node) {
 		g.ConfigFrom = append(g.ConfigFrom, g.Node)
 	}
+	if rec := r.nodes[n]; rec != nil && sameRecord(rec, r.Store.Nodes[n].Rec) { // the boot that it goes to is still the one on record
+		r.rest(g.ID, ha.KeyNode(n), r.Store.Nodes[n].Rev)
+	}
 	g.Generation++
 	g.Node, g.Incarnation, g.Move = n, inc, nil
 	g.Holders = append([]ha.Holder{{Node: n, Incarnation: inc, Generation: g.Generation}}, keep...)
@@ -118,6 +121,9 @@ func (r *round) candidates() []ha.Candidate {
 			c.Usable, c.Why = false, "not registered"
 		case rec.State != ha.NodeOnline || !r.living(m.Name, rep.Incarnation):
 			c.Usable, c.Why = false, "it is "+string(rec.State)
+		case !sameRecord(rec, r.Store.Nodes[m.Name].Rec): // what is decided about it in this round is not stored yet
+			c.Usable, c.Why = false, "it is only just "+string(rec.State)
+			r.wakeAt(r.now)
 		case !rep.Quorate:
 			c.Usable, c.Why = false, "it has no Proxmox (corosync) quorum"
 		}

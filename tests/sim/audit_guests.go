@@ -32,7 +32,7 @@ func (a *audit) guest(x Applied, truth *ha.Snapshot, id ha.VMID) {
 }
 
 // placed judges a recovery: what it rests on is guarded (R4), and the place can carry it (R5).
-func (a *audit) placed(x Applied, _ *ha.Snapshot, old, rec ha.GuestRecord) {
+func (a *audit) placed(x Applied, truth *ha.Snapshot, old, rec ha.GuestRecord) {
 	for _, h := range old.Holders {
 		key := ha.KeyGuestReport(h.Node, rec.ID)
 		if x.Txn != nil && !slices.ContainsFunc(x.Txn.Guards, func(g ha.Guard) bool { return g.Key == key }) {
@@ -41,7 +41,7 @@ func (a *audit) placed(x Applied, _ *ha.Snapshot, old, rec ha.GuestRecord) {
 			return
 		}
 	}
-	if since, unfit := a.unfit[rec.Node]; unfit && a.w.loop.Now()-since > 2*time.Second {
+	if since, unfit := a.unfit[rec.Node]; unfit && a.w.loop.Now()-since > 2*time.Second && !truth.Reports[rec.Node].Rec.Quorate {
 		a.j.violate("R5", "guest %d is given to %s, which has had no corosync quorum for %v", rec.ID, rec.Node, a.w.loop.Now()-since)
 	}
 }

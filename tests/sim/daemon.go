@@ -33,6 +33,7 @@ type Daemon struct {
 	lookSoon bool
 	strays   map[ha.VMID]int
 	coro     ha.CorosyncView
+	coroAt   time.Duration // when it last changed
 	leaving  bool
 	started  time.Duration
 	seen     *ha.Snapshot // the view before

@@ -95,6 +95,7 @@ func (d *Daemon) corosyncLoop() {
 		changed := v.Known != d.coro.Known || v.Quorate != d.coro.Quorate || !slices.Equal(v.Online, d.coro.Online)
 		d.coro = v
 		if changed {
+			d.coroAt = d.w.loop.Now()
 			d.rep.wake()
 			d.wakeLeader()
 			d.lookNow()

@@ -17,20 +17,22 @@ type Judge struct {
 	violations []Violation
 	res        Result
 
-	guests     map[ha.VMID]ha.GuestRecord // as last stored
-	lost       map[ha.VMID]time.Duration  // since when a guest that should run makes no progress
-	began      map[ha.VMID]time.Duration  // when a process of it last began to run
-	lastHost   map[ha.VMID]string         // where it last began or ran
-	trouble    map[string]time.Duration   // by host: until when a fault is a reason for what happens to it
-	permitted  map[string]bool            // by host: its guard has a permit in force and the machine is not standing still
-	wanted     map[string]time.Duration   // by host: an operator asked for its fencing
-	lied       map[string]bool            // by node: a device of it lied in this run
-	managed    map[ha.VMID]time.Duration  // since when Proxmox's own HA manages it
-	explain    bool                       // the trace tells why something is stuck
-	broken     map[ha.VMID]bool           // a fault was aimed at the guest itself: it may end in error
-	rev        int64                      // of the store, before the last write
-	restoredAt time.Duration              // when the store was last restored
-	mustEpoch  ha.Epoch                   // after a restore: nothing is started in an older one
+	guests     map[ha.VMID]ha.GuestRecord   // as last stored
+	lost       map[ha.VMID]time.Duration    // since when a guest that should run makes no progress
+	began      map[ha.VMID]time.Duration    // when a process of it last began to run
+	lastHost   map[ha.VMID]string           // where it last began or ran
+	trouble    map[string]time.Duration     // by host: until when a fault is a reason for what happens to it
+	permitted  map[string]bool              // by host: its guard has a permit in force and the machine is not standing still
+	wanted     map[string]time.Duration     // by host: an operator asked for its fencing
+	lied       map[string]bool              // by node: a device of it lied in this run
+	managed    map[ha.VMID]time.Duration    // since when Proxmox's own HA manages it
+	explain    bool                         // the trace tells why something is stuck
+	broken     map[ha.VMID]bool             // a fault was aimed at the guest itself: it may end in error
+	states     map[ha.NodeName]ha.NodeState // of the nodes, as last stored, and since when
+	stateAt    map[ha.NodeName]time.Duration
+	rev        int64         // of the store, before the last write
+	restoredAt time.Duration // when the store was last restored
+	mustEpoch  ha.Epoch      // after a restore: nothing is started in an older one
 	kinds      map[string]bool
 }
 
@@ -49,7 +51,7 @@ const troubleEcho = 90 * time.Second
 func newJudge(w *World) *Judge {
 	j := &Judge{w: w, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
 		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
-		broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
+		states: map[ha.NodeName]ha.NodeState{}, stateAt: map[ha.NodeName]time.Duration{}, broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
 	for _, g := range w.spec.Guests {
 		if g.FailStarts > 0 || g.FailMigrations > 0 || g.NeverStops || g.NoConfig || g.OnlyOn != "" {
@@ -163,7 +165,7 @@ func (j *Judge) command(c Command) {
 	j.touch(c, until)
 	switch c.Verb {
 	case "fence":
-		j.wanted[c.Args[0]] = until
+		j.wanted[c.Args[0]] = until + time.Hour // a request that waits for a leader is carried out by the next one
 	case "device-lies":
 		j.lied[j.w.device(c).Spec().Node] = true
 	case "device-wrong-machine":

@@ -96,6 +96,10 @@ func (j *Judge) neverStops(id ha.VMID) bool {
 	return slices.ContainsFunc(j.w.spec.Guests, func(g GuestSpec) bool { return g.ID == id && g.NeverStops })
 }
 
+func (j *Judge) revokedFor(id ha.VMID, h *Host) bool {
+	return slices.ContainsFunc(j.w.machine.guest(id).disks, func(d *Disk) bool { return d.Revoked(h.Inc()) })
+}
+
 func (j *Judge) guestStuck(g ha.GuestRecord) []string {
 	h := j.w.machine.Host(string(g.Node))
 	switch {
@@ -106,6 +110,8 @@ func (j *Judge) guestStuck(g ha.GuestRecord) []string {
 	case j.broken[g.ID] && g.State == ha.GuestError: // given up, said loudly
 		return nil
 	case h != nil && j.w.stopped[h.index]:
+		return nil
+	case h != nil && j.restoredAt != 0 && j.revokedFor(g.ID, h): // the restore has forgotten that it was taken away; the device's check tells its operator
 		return nil
 	}
 	if h != nil && j.w.running(h) && j.explain {

@@ -29,6 +29,9 @@ func (j *Judge) applied(a Applied) {
 	}
 	truth := j.w.store.Truth()
 	for _, p := range a.Txn.Puts {
+		if n, ok := strings.CutPrefix(p.Key, ha.PrefixNode); ok && truth.Nodes[ha.NodeName(n)].Rec.State != j.states[ha.NodeName(n)] {
+			j.states[ha.NodeName(n)], j.stateAt[ha.NodeName(n)] = truth.Nodes[ha.NodeName(n)].Rec.State, j.w.loop.Now()
+		}
 		j.w.loop.MixBytes(p.Value)
 		if leaderOwned(p.Key) && (a.Term == 0 || a.Term != truth.Term) {
 			j.violate("R4", "%s wrote %s under term %d, the leader's is %d", a.By, p.Key, a.Term, truth.Term)
@@ -183,7 +186,7 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 	switch {
 	case d.p.clock.World(quiet) > d.w.loop.Now()-d.started+2*time.Millisecond:
 		j.violate("part5", "%s begins %s of guest %d %v after its start", d.h.Name, f.Step, f.Guest, d.w.loop.Now()-d.started)
-	case f.Step == node.StepStart && own.Incarnation == d.cfg.Incarnation && (own.State == ha.NodeFencing || own.State == ha.NodeFenced):
+	case f.Step == node.StepStart && own.Incarnation == d.cfg.Incarnation && (own.State == ha.NodeFencing || own.State == ha.NodeFenced) && j.w.loop.Now()-j.stateAt[d.self] > time.Second:
 		j.violate("R5", "%s begins %s of guest %d, and is %s", d.h.Name, f.Step, f.Guest, own.State)
 	case !d.state.Lease.Acts(d.now()):
 		j.violate("R2", "%s begins %s of guest %d without a permit of its lease", d.h.Name, f.Step, f.Guest)
