@@ -237,6 +237,9 @@ func TestStrayIsEnded(t *testing.T) {
 	w.assign(ha.GuestRecord{ID: 101, Kind: ha.QEMU, Node: "n2", Incarnation: "b2", Generation: 5, Requested: ha.RequestedStarted, State: ha.GuestStarted})
 	w.now = w.now.Add(time.Second)
 	w.ev(Looked{Began: w.now, Strays: []ha.VMID{101}})
+	none[Do](w) // its config may have come with it: a newer look first
+	w.now = w.now.Add(time.Second)
+	w.ev(Looked{Began: w.now, Strays: []ha.VMID{101}})
 	w.do(StepKill, Done, "")
 }
 

@@ -41,7 +41,7 @@ func (a *audit) placed(x Applied, truth *ha.Snapshot, old, rec ha.GuestRecord) {
 			return
 		}
 	}
-	if since, unfit := a.unfit[rec.Node]; unfit && a.w.loop.Now()-since > 2*time.Second && !truth.Reports[rec.Node].Rec.Quorate {
+	if since, unfit := a.unfit[rec.Node]; unfit && !a.byHand[rec.ID] && a.w.loop.Now()-since > 2*time.Second && !truth.Reports[rec.Node].Rec.Quorate {
 		a.j.violate("R5", "guest %d is given to %s, which has had no corosync quorum for %v", rec.ID, rec.Node, a.w.loop.Now()-since)
 	}
 }

@@ -73,7 +73,7 @@ func (a *audit) peers(d *Daemon) {
 }
 
 // onbootFor is how long a protected guest may be found with onboot: its agent looks every two seconds.
-const onbootFor = 30 * time.Second
+const onbootFor = time.Minute
 
 // boots is R2: nothing but an agent with a permit starts a protected guest, so that onboot is off.
 func (a *audit) boots() {
