@@ -55,7 +55,7 @@ func (a *Agent) look(ctx context.Context, strays map[ha.VMID]int) {
 	if changed {
 		a.reports.wake()
 	}
-	a.send(ctx, node.Looked{Began: began, Guests: inv.Guests, Managed: inv.Managed, Strays: a.findStrays(inv, strays)})
+	a.send(ctx, node.Looked{Began: began, Guests: inv.Guests, Managed: inv.Managed, Quorate: a.quorate(), Strays: a.findStrays(inv, strays)})
 }
 
 func sameInventory(a, b ha.Inventory) bool {
@@ -126,4 +126,11 @@ func (a *Agent) corosyncLoop(ctx context.Context) error {
 		case <-time.After(corosyncEvery):
 		}
 	}
+}
+
+// quorate says whether the newest look at corosync found its quorum here.
+func (a *Agent) quorate() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.corosync.Known && a.corosync.Quorate
 }

@@ -42,6 +42,8 @@ func (r *round) missing() string {
 		switch {
 		case reg && rep.Epoch != r.epoch():
 			return fmt.Sprintf("%s to take note of epoch %d", m.Name, r.epoch())
+		case reg && (r.Store.Nodes[m.Name].Rec.Incarnation != rep.Incarnation || !sameRecord(r.nodes[m.Name], r.Store.Nodes[m.Name].Rec)):
+			return fmt.Sprintf("%s to be let in", m.Name)
 		case !reg && !r.provenOff(m.Name):
 			return fmt.Sprintf("%s to report, or to be proven off (hactl confirm-off %s)", m.Name, m.Name)
 		}
@@ -102,6 +104,7 @@ func (r *round) rebuild(g *ha.GuestRecord) {
 		if rep, reg := r.registered(m.Name); reg && !m.Witness {
 			g.Holders = append(g.Holders, ha.Holder{Node: m.Name, Incarnation: rep.Incarnation, Generation: g.Generation})
 			r.rest(g.ID, ha.KeyReport(m.Name), r.Store.Reports[m.Name].Rev)
+			r.rest(g.ID, ha.KeyNode(m.Name), r.Store.Nodes[m.Name].Rev)
 		} else if rec := r.nodes[m.Name]; rec != nil && !m.Witness {
 			r.rest(g.ID, ha.KeyNode(m.Name), r.Store.Nodes[m.Name].Rev)
 		}

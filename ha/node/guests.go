@@ -227,6 +227,7 @@ func (m *machine) foreign(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 			msg = "it runs here although it is assigned to " + string(rec.Node) + ": somebody started it"
 		}
 		m.report(id, g, rec.Generation, ha.PhaseRunning, msg)
+	case g.Seen.Running && !m.s.Quorate: // its config may lie here and not be seen
 	case g.Seen.Running && (g.Job.Asked == 0 || g.Seen.At < g.Job.Asked):
 		g.Job.Asked, g.Job.Fresh = m.now, m.now // its config may have come with it: nothing is ended before a newer look
 		m.out = append(m.out, Look{})

@@ -220,7 +220,7 @@ func TestFormerHolderLooksBeforeItReleases(t *testing.T) {
 	w.assign(g)
 	w.do(StepScan, Unclean, "monitor left")
 	none[Do](w) // its config may have come meanwhile: a newer look first
-	w.pass(time.Second)
+	w.pass(killPause)
 	w.look()
 	w.do(StepScan, Unclean, "monitor left")
 	w.do(StepKill, Done, "")
@@ -236,10 +236,10 @@ func TestStrayIsEnded(t *testing.T) {
 	w := ready(t)
 	w.assign(ha.GuestRecord{ID: 101, Kind: ha.QEMU, Node: "n2", Incarnation: "b2", Generation: 5, Requested: ha.RequestedStarted, State: ha.GuestStarted})
 	w.now = w.now.Add(time.Second)
-	w.ev(Looked{Began: w.now, Strays: []ha.VMID{101}})
+	w.ev(Looked{Began: w.now, Quorate: true, Strays: []ha.VMID{101}})
 	none[Do](w) // its config may have come with it: a newer look first
 	w.now = w.now.Add(time.Second)
-	w.ev(Looked{Began: w.now, Strays: []ha.VMID{101}})
+	w.ev(Looked{Began: w.now, Quorate: true, Strays: []ha.VMID{101}})
 	w.do(StepKill, Done, "")
 }
 

@@ -102,7 +102,7 @@ func (m *machine) arrived(records map[ha.VMID]ha.GuestRecord) {
 
 // looked takes in an inventory; a guest that a job of ours touched after the look began keeps the newer truth.
 func (m *machine) looked(e Looked) {
-	m.s.Looked, m.s.LookBegan, m.s.Managed = true, e.Began, e.Managed
+	m.s.Looked, m.s.LookBegan, m.s.Managed, m.s.Quorate = true, e.Began, e.Managed, e.Quorate
 	seen := map[ha.VMID]ha.GuestSeen{}
 	for _, g := range e.Guests {
 		seen[g.ID] = g

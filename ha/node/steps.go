@@ -248,9 +248,9 @@ func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
 			return
 		}
 	}
-	if e.Outcome != Done && j.Kills == 0 && j.Failure == "" && (j.Asked == 0 || g.Seen.At < j.Asked) {
+	if e.Outcome != Done && j.Kills == 0 && j.Failure == "" && (j.Asked == 0 || g.Seen.At < j.Asked || !m.s.Quorate) {
 		// It may have come here with its config since the last look: nothing is ended before a newer one.
-		j.Step, j.Asked, j.Fresh = StepNone, m.now, m.now
+		j.Step, j.Asked, j.Fresh, j.NotBefore = StepNone, m.now, m.now, m.now.Add(killPause)
 		m.out = append(m.out, Look{})
 		return
 	}

@@ -28,6 +28,7 @@ type State struct {
 	Guarded bool                       // the guard is connected and enforces the permit
 
 	Managed   []ha.VMID  // by Proxmox's own HA (R7)
+	Quorate   bool       // the newest look was at the cluster's /etc/pve, not at what it once was
 	Newer     bool       // the store holds records of a newer version
 	LookBegan ha.Instant // when the newest look began
 	Epoch     Epoch
@@ -156,6 +157,7 @@ type Looked struct {
 	Began   ha.Instant
 	Guests  []ha.GuestSeen // whose config lies here
 	Managed []ha.VMID      // by Proxmox's own HA, wherever their configs lie
+	Quorate bool           // /etc/pve is the cluster's: without corosync quorum it shows what once was
 	Strays  []ha.VMID      // running here although their config lies elsewhere
 }
 

@@ -125,7 +125,7 @@ func (w *world) view() {
 }
 
 func (w *world) look() {
-	l := Looked{Began: w.now}
+	l := Looked{Began: w.now, Quorate: true}
 	for _, id := range sorted(w.seen) {
 		l.Guests = append(l.Guests, w.seen[id])
 	}

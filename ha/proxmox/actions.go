@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,9 +156,9 @@ func (d *Driver) Running(ctx context.Context, id ha.VMID, kind ha.GuestKind) (bo
 	return running, err
 }
 
-// afterMigration is QEMU's own word for a process that has handed its guest over to a migration's target: it runs nothing, and must
-// not go on, because the target may have written.
-const afterMigration = "postmigrate"
+// migrating are QEMU's own words for a process that is one end of a migration. Left behind by one that was cut short it does nothing for
+// ever: the source has handed its guest over and must not go on, because the target may have written; the target waits.
+var migrating = []string{"postmigrate", "inmigrate"}
 
 // current says whether a guest of this node runs, and whether all that runs is what a migration left behind.
 func (d *Driver) current(ctx context.Context, id ha.VMID, kind ha.GuestKind) (running, stalled bool, err error) {
@@ -178,7 +179,7 @@ func (d *Driver) current(ctx context.Context, id ha.VMID, kind ha.GuestKind) (ru
 	}
 	switch current.Status {
 	case "running":
-		return true, current.QMP == afterMigration, nil
+		return true, slices.Contains(migrating, string(current.QMP)), nil
 	case "stopped":
 		return false, false, nil
 	}

@@ -31,7 +31,7 @@ func (d *Daemon) lookLoop() {
 			if changed {
 				d.rep.wake()
 			}
-			d.event(node.Looked{Began: began, Guests: inv.Guests, Managed: inv.Managed, Strays: d.findStrays(inv)})
+			d.event(node.Looked{Began: began, Guests: inv.Guests, Managed: inv.Managed, Quorate: d.coro.Known && d.coro.Quorate, Strays: d.findStrays(inv)})
 		}
 		if d.lookSoon {
 			d.lookSoon = false

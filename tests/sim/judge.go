@@ -23,6 +23,7 @@ type Judge struct {
 	lastHost   map[ha.VMID]string           // where it last began or ran
 	trouble    map[string]time.Duration     // by host: until when a fault is a reason for what happens to it
 	permitted  map[string]bool              // by host: its guard has a permit in force and the machine is not standing still
+	permitFrom map[string]time.Duration     // by host: since when it has been so
 	wanted     map[string]time.Duration     // by host: an operator asked for its fencing
 	lied       map[string]bool              // by node: a device of it lied in this run
 	managed    map[ha.VMID]time.Duration    // since when Proxmox's own HA manages it
@@ -50,7 +51,7 @@ const troubleEcho = 90 * time.Second
 
 func newJudge(w *World) *Judge {
 	j := &Judge{w: w, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
-		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
+		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, permitFrom: map[string]time.Duration{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
 		states: map[ha.NodeName]ha.NodeState{}, stateAt: map[ha.NodeName]time.Duration{}, broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
 	for _, g := range w.spec.Guests {
@@ -147,6 +148,10 @@ func (j *Judge) hostEnded(host, how string, byFault bool) {
 	if !healthy { // without a permit it runs nothing, or should not
 		return
 	}
+	if now-j.permitFrom[host] < j.w.spec.Timing.DeviceTimeout+3*time.Second { // what was sent about the boot before hits this one: devices know no boots
+		j.res.FalseFences++
+		return
+	}
 	if until, ok := j.trouble[host]; !ok || now > until {
 		j.violate("fence", "healthy node %s was %s", host, how)
 	} else {
@@ -214,7 +219,11 @@ func (j *Judge) touch(c Command, until time.Duration) {
 // patrol looks at what needs no event: R2's deadline.
 func (j *Judge) patrol() {
 	for _, h := range j.w.machine.Hosts() {
+		was := j.permitted[h.Name]
 		j.permitted[h.Name] = h.Runs() && h.boot.guard != nil && h.boot.guard.s.Phase == node.GuardPermitted && h.Clock().Now() < h.boot.guard.s.Deadline
+		if !was {
+			j.permitFrom[h.Name] = j.w.loop.Now()
+		}
 		j.endedInTime(h)
 	}
 }

@@ -60,7 +60,7 @@ func (h *Host) inventory() ha.Inventory {
 			continue
 		}
 		inv.Guests = append(inv.Guests, ha.GuestSeen{ID: g.id, Kind: g.kind, Name: g.spec.Name, Protected: f.protected && f.managed == "", Refused: f.managed,
-			Running: h.boot.guestProcess(g) != nil, Stalled: h.boot.guestProcess(g) != nil && h.boot.guestProcess(g).paused, Memory: g.spec.Memory, Storages: g.spec.Storages, Pinned: g.spec.Pinned,
+			Running: h.boot.guestProcess(g) != nil, Stalled: h.boot.guestProcess(g) != nil && (h.boot.guestProcess(g).paused || h.boot.guestProcess(g).incoming), Memory: g.spec.Memory, Storages: g.spec.Storages, Pinned: g.spec.Pinned,
 			Lock: f.lock, Onboot: f.onboot, Priority: g.spec.Priority})
 	}
 	for _, g := range h.m.guests {
