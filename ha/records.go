@@ -33,7 +33,7 @@ type NodeReport struct {
 	Leaving        bool            `json:"leaving,omitempty"`         // stopped in order: silence is not death
 	Epoch          Epoch           `json:"epoch,omitempty"`           // that the node has taken note of, with nothing of an older one under way (R8)
 	WentBack       bool            `json:"went_back,omitempty"`       // it has seen a later state of the store than this one (R8)
-	Highest        Generation      `json:"highest,omitempty"`         // while it says so: the highest generation that it knows of
+	Highest        Generation      `json:"highest,omitempty"`         // of a store that was ever restored: the highest generation that the node knows of
 	Isolation      Isolation       `json:"isolation,omitempty"`       // what happens to its guests when its permit ends
 	Witness        bool            `json:"witness,omitempty"`
 	Memory         int64           `json:"memory"` // bytes of RAM

@@ -91,9 +91,10 @@ func (a *Agent) syncGuard(ctx context.Context, extra ...ha.GuestRef) error {
 		return err
 	}
 	defer a.permit.give()
+	said := a.reports.said()
 	a.mu.Lock()
 	l, leaving := a.lease, a.leaving
-	list := a.cfg.Node.PermitGuests(&a.view, a.inventory, a.viewOK && a.looked, a.guard.Guests, extra...)
+	list := a.cfg.Node.PermitGuests(&a.view, a.inventory, a.viewOK && a.looked, a.guard.Guests, said, extra...)
 	a.mu.Unlock()
 	if leaving || !l.Valid(a.cfg.Now()) {
 		return nil

@@ -95,6 +95,13 @@ func (r *reporter) saidLeaving() bool {
 	return r.a.cfg.Node.MayDisarm(r.stored)
 }
 
+// said is this node's report as the store holds it.
+func (r *reporter) said() node.Said {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return node.Said{Report: r.stored, Rev: r.revs[ha.KeyReport(r.a.cfg.Node.Self)]}
+}
+
 // build is the node report as things stand.
 func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 	a := r.a

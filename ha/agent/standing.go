@@ -16,7 +16,7 @@ import (
 // standing is what the other loops need of the machine's state beyond the lease.
 type standing struct {
 	epoch    node.Epoch
-	highest  ha.Generation // only while the store went back
+	highest  ha.Generation // only of a store that was ever restored
 	promises map[ha.NodeName]ha.Instant
 	members  []ha.NodeName
 	listRev  int64
@@ -30,7 +30,7 @@ func standingOf(s node.State) standing {
 	for n, p := range s.Promises {
 		st.promises[n] = p.Until
 	}
-	if s.Epoch.WentBack || s.Epoch.Taken != s.Epoch.Known {
+	if s.Epoch.WentBack || s.Epoch.Known > 1 { // a restored store may know of lower ones only
 		st.highest = s.Highest()
 	}
 	st.epoch.Since = 0

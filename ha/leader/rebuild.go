@@ -103,6 +103,7 @@ func (r *round) rebuild(g *ha.GuestRecord) {
 	for _, m := range r.Members { // whoever is up may have something of it left: each says so, or is proven off
 		if rep, reg := r.registered(m.Name); reg && !m.Witness {
 			g.Holders = append(g.Holders, ha.Holder{Node: m.Name, Incarnation: rep.Incarnation, Generation: g.Generation})
+			r.rest(g.ID, ha.KeyGuestReport(m.Name, g.ID), r.Store.GuestReports[m.Name][g.ID].Rev)
 			r.rest(g.ID, ha.KeyReport(m.Name), r.Store.Reports[m.Name].Rev)
 			r.rest(g.ID, ha.KeyNode(m.Name), r.Store.Nodes[m.Name].Rev)
 		} else if rec := r.nodes[m.Name]; rec != nil && !m.Witness {

@@ -12,7 +12,7 @@ type Circumstances struct {
 	Leaving    bool
 	Trusted    bool // the watchdog's driver may prove an end
 	Epoch      Epoch
-	Highest    ha.Generation // while the store went back
+	Highest    ha.Generation // of a store that was ever restored
 	Guard      ha.GuardStatus
 	Inventory  ha.Inventory
 	Corosync   ha.CorosyncView

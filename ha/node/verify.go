@@ -116,8 +116,8 @@ func (c Config) Keeps(storages []string) bool {
 
 // PermitGuests lists the guests that a permit covers, ascending: all that this incarnation holds, all protected ones that run here, and
 // extra, which is about to be started. watched is what the guard watches now: as long as it is not known what runs here, none of it is
-// dropped.
-func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, watched []ha.GuestRef, extra ...ha.GuestRef) []ha.GuestRef {
+// dropped; and what runs is dropped only when the leader cannot count on its end any more (said, forgotten).
+func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, watched []ha.GuestRef, said Said, extra ...ha.GuestRef) []ha.GuestRef {
 	refs := map[ha.VMID]ha.GuestRef{}
 	for _, id := range sorted(store.Guests) {
 		g := store.Guests[id]
@@ -130,8 +130,8 @@ func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, w
 			refs[s.ID] = ha.GuestRef{ID: s.ID, Kind: s.Kind}
 		}
 	}
-	if !known {
-		for _, g := range watched {
+	for _, g := range watched {
+		if !known || runs(inv, g.ID) && !c.forgotten(g.ID, store, said) {
 			refs[g.ID] = g
 		}
 	}
@@ -145,6 +145,24 @@ func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, w
 		list = append(list, refs[id])
 	}
 	return list
+}
+
+// Said is this node's report as the store holds it, and the revision that it was written at.
+type Said struct {
+	Report ha.NodeReport
+	Rev    int64
+}
+
+// forgotten says whether nobody holds this node to end a guest: its stored report says that the guest is not protected here, and a view of
+// the store that is newer than that report has no record of it. A record may exist that an older view does not show.
+func (c Config) forgotten(id ha.VMID, store *ha.Snapshot, said Said) bool {
+	_, recorded := store.Guests[id]
+	protected := slices.ContainsFunc(said.Report.Guests, func(g ha.GuestSeen) bool { return g.ID == id && g.Protected })
+	return !recorded && !protected && said.Rev > 0 && said.Report.Incarnation == c.Incarnation && store.Revision >= said.Rev
+}
+
+func runs(inv ha.Inventory, id ha.VMID) bool {
+	return slices.ContainsFunc(inv.Guests, func(g ha.GuestSeen) bool { return g.ID == id && g.Running })
 }
 
 // StrayCandidates are the guests to look for among this node's processes: protected, their config not here, no move under way.

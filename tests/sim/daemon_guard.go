@@ -62,7 +62,8 @@ func (d *Daemon) syncNext() {
 		d.p.Post(func() { finish(nil) })
 		return
 	}
-	list := d.cfg.PermitGuests(d.snapshot(), d.inv, d.looked && d.state.Synced, d.guard.Guests, call.extra...)
+	list := d.cfg.PermitGuests(d.snapshot(), d.inv, d.looked && d.state.Synced, d.guard.Guests,
+		node.Said{Report: d.rep.stored, Rev: d.rep.revs[ha.KeyReport(d.self)]}, call.extra...)
 	p := node.GuardPermit{Deadline: l.Deadline, Guests: list, Incarnation: d.cfg.Incarnation, Sent: d.stamp()}
 	d.h.Guard().Permit(d.p, p, func(_ ha.GuardStatus, err error) { finish(err) })
 }

@@ -44,7 +44,7 @@ func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 		Trusted: d.guard.Driver != "" && d.guard.Driver != "softdog", Epoch: d.state.Epoch, Guard: d.guard, Inventory: d.inv, Corosync: d.coro}
 	x.Clients = d.w.clients(d.h)
 	x.Epoch.Since = 0
-	if e := d.state.Epoch; e.WentBack || e.Taken != e.Known {
+	if e := d.state.Epoch; e.WentBack || e.Known > 1 {
 		x.Highest = d.state.Highest()
 	}
 	return d.cfg.Report(x)

@@ -188,7 +188,7 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 		j.violate("part5", "%s begins %s of guest %d %v after its start", d.h.Name, f.Step, f.Guest, d.w.loop.Now()-d.started)
 	case f.Step == node.StepStart && own.Incarnation == d.cfg.Incarnation && (own.State == ha.NodeFencing || own.State == ha.NodeFenced) && j.w.loop.Now()-j.stateAt[d.self] > time.Second:
 		j.violate("R5", "%s begins %s of guest %d, and is %s", d.h.Name, f.Step, f.Guest, own.State)
-	case !d.state.Lease.Acts(d.now()):
+	case d.now() >= d.state.Lease.Leased || d.now() >= d.state.Lease.Deadline: // not by the shipped words for it, which a mutant may have
 		j.violate("R2", "%s begins %s of guest %d without a permit of its lease", d.h.Name, f.Step, f.Guest)
 	case d.state.Quiet(d.now()):
 		j.violate("part5", "%s begins %s of guest %d in its quiet time", d.h.Name, f.Step, f.Guest)
