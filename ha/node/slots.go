@@ -4,11 +4,12 @@ import (
 	"bascule/ha"
 )
 
-// starting counts the other guests being started.
+// starting counts the other guests being started: from the last verification on, so that none waits between that and its start.
 func (m *machine) starting(except ha.VMID) int {
 	n := 0
 	for _, id := range sorted(m.s.Guests) {
-		if g := m.s.Guests[id]; id != except && g.Job.InFlight && (g.Job.Step == StepStart || g.Job.Step == StepConfirm) {
+		j := m.s.Guests[id].Job
+		if id != except && (j.Step == StepRecheck && j.InFlight || j.Step == StepStart || j.Step == StepConfirm) {
 			n++
 		}
 	}
@@ -21,8 +22,8 @@ func (m *machine) soonBefore(id ha.VMID) int {
 	for _, o := range sorted(m.s.Guests) {
 		j := m.s.Guests[o].Job
 		switch j.Step {
-		case StepUnlock, StepStorages, StepRecheck, StepStart:
-			if !(j.InFlight && j.Step == StepStart) && m.s.Records[o].Priority > m.s.Records[id].Priority && m.now.Sub(j.Since) < heldUpAfter {
+		case StepUnlock, StepStorages, StepRecheck:
+			if !(j.InFlight && j.Step == StepRecheck) && m.s.Records[o].Priority > m.s.Records[id].Priority && m.now.Sub(j.Since) < heldUpAfter {
 				n++
 			}
 		}

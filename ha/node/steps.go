@@ -11,7 +11,7 @@ import (
 // begin hands out a step. Starting steps are bounded in number; a guest that must wait is tried again when another ends.
 func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName) {
 	g.Job.Step = step
-	if (step == StepStart || step == StepConfirm) && m.starting(id)+m.soonBefore(id) >= max(1, m.c.ParallelStarts) {
+	if step == StepRecheck && m.starting(id)+m.soonBefore(id) >= max(1, m.c.ParallelStarts) {
 		m.wakeAt(m.now.Add(transientPause))
 		return
 	}

@@ -24,6 +24,12 @@ func (c Config) MayStart(d Do, rec ha.GuestRecord, at int64, epoch Epoch) (Outco
 		return NotMine, fmt.Sprintf("its assignment is of epoch %d of the store, this node has taken note of %d", rec.Epoch, epoch.Taken)
 	case rec.State == ha.GuestRecovery || rec.State == ha.GuestFence || rec.State == ha.GuestFrozen || rec.State == ha.GuestError:
 		return NotMine, fmt.Sprintf("its state is %s: %s", rec.State, rec.Reason)
+	case rec.Move == nil:
+		for _, h := range rec.Holders { // R1: what runs here may go on beside them, nothing is begun
+			if h.Node != c.Self || h.Incarnation != c.Incarnation {
+				return Transient, fmt.Sprintf("%s has not let go of it yet", h.Node)
+			}
+		}
 	}
 	return Done, ""
 }

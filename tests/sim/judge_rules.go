@@ -197,6 +197,8 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 	case j.restoredAt != 0 && j.w.loop.Now()-j.restoredAt < time.Second:
 	case rec.Node != d.self || rec.Incarnation != d.cfg.Incarnation || rec.Generation != f.Record.Generation:
 		j.violate("R5", "%s begins %s of guest %d in generation %d; the store says %s in generation %d", d.h.Name, f.Step, f.Guest, f.Record.Generation, rec.Node, rec.Generation)
+	case f.Step == node.StepStart && len(rec.Holders) != 1:
+		j.violate("R1", "%s starts guest %d while others hold it: %v", d.h.Name, f.Guest, rec.Holders)
 	case !j.guarded(d, f.Guest):
 		j.violate("R2", "%s begins %s of guest %d, which its guard does not know", d.h.Name, f.Step, f.Guest)
 	}
