@@ -74,8 +74,12 @@ func (c Command) check() error {
 // apply does a command now, and undoes it when its time is over.
 func (w *World) apply(c Command) {
 	w.loop.Logf("command", "%s", c)
-	w.judge.command(c)
 	v := verbs[c.Verb]
+	if strings.HasPrefix(c.Verb, "device-") && w.device(c) == nil {
+		w.loop.Logf("command", "there is no such device")
+		return
+	}
+	w.judge.command(c)
 	v.apply(w, c, true)
 	if c.For > 0 {
 		w.loop.After(c.For, func() {

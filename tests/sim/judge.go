@@ -31,9 +31,10 @@ type Judge struct {
 	broken     map[ha.VMID]bool             // a fault was aimed at the guest itself: it may end in error
 	states     map[ha.NodeName]ha.NodeState // of the nodes, as last stored, and since when
 	stateAt    map[ha.NodeName]time.Duration
-	rev        int64         // of the store, before the last write
-	restoredAt time.Duration // when the store was last restored
-	mustEpoch  ha.Epoch      // after a restore: nothing is started in an older one
+	announced  map[string]time.Duration // when a start was last announced, by its report's key
+	rev        int64                    // of the store, before the last write
+	restoredAt time.Duration            // when the store was last restored
+	mustEpoch  ha.Epoch                 // after a restore: nothing is started in an older one
 	kinds      map[string]bool
 }
 
@@ -52,7 +53,7 @@ const troubleEcho = 90 * time.Second
 func newJudge(w *World) *Judge {
 	j := &Judge{w: w, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
 		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, permitFrom: map[string]time.Duration{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
-		states: map[ha.NodeName]ha.NodeState{}, stateAt: map[ha.NodeName]time.Duration{}, broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
+		states: map[ha.NodeName]ha.NodeState{}, stateAt: map[ha.NodeName]time.Duration{}, announced: map[string]time.Duration{}, broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
 	for _, g := range w.spec.Guests {
 		if g.FailStarts > 0 || g.FailMigrations > 0 || g.NeverStops || g.NoConfig || g.OnlyOn != "" {

@@ -28,7 +28,11 @@ func (j *Judge) applied(a Applied) {
 		return
 	}
 	truth := j.w.store.Truth()
+	rests := slices.ContainsFunc(a.Txn.Guards, func(g ha.Guard) bool { return g.Key == ha.KeyCluster })
 	for _, p := range a.Txn.Puts {
+		if rests && strings.HasPrefix(p.Key, ha.PrefixGuestReport) { // the last verification before a start, by its transaction
+			j.announced[p.Key] = j.w.loop.Now()
+		}
 		if n, ok := strings.CutPrefix(p.Key, ha.PrefixNode); ok && truth.Nodes[ha.NodeName(n)].Rec.State != j.states[ha.NodeName(n)] {
 			j.states[ha.NodeName(n)], j.stateAt[ha.NodeName(n)] = truth.Nodes[ha.NodeName(n)].Rec.State, j.w.loop.Now()
 		}
@@ -197,11 +201,19 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 	case j.restoredAt != 0 && j.w.loop.Now()-j.restoredAt < time.Second:
 	case rec.Node != d.self || rec.Incarnation != d.cfg.Incarnation || rec.Generation != f.Record.Generation:
 		j.violate("R5", "%s begins %s of guest %d in generation %d; the store says %s in generation %d", d.h.Name, f.Step, f.Guest, f.Record.Generation, rec.Node, rec.Generation)
+	case f.Step == node.StepStart && !j.announcedSince(d, f.Guest):
+		j.violate("R5", "%s starts guest %d without having asked the store just before", d.h.Name, f.Guest)
 	case f.Step == node.StepStart && len(rec.Holders) != 1:
 		j.violate("R1", "%s starts guest %d while others hold it: %v", d.h.Name, f.Guest, rec.Holders)
 	case !j.guarded(d, f.Guest):
 		j.violate("R2", "%s begins %s of guest %d, which its guard does not know", d.h.Name, f.Step, f.Guest)
 	}
+}
+
+// announcedSince says whether the node made its start known, and so verified it, no longer ago than its answer and a stall may take.
+func (j *Judge) announcedSince(d *Daemon, id ha.VMID) bool {
+	at, ok := j.announced[ha.KeyGuestReport(d.self, id)]
+	return ok && j.w.loop.Now()-at < 3*j.w.spec.Timing.LeaseTTL
 }
 
 // guarded says whether the guard on the host would end this guest.

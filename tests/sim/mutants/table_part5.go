@@ -71,6 +71,7 @@ var withoutStore = []Mutant{
 		Edits: []Edit{{"ha/timing.go", "return received.Add(t.LeaseTTL + t.DriftMargin) }", "return received.Add(t.LeaseTTL / 2) }"}},
 		Probe: noStore("24s~28s cut all $a * for 60s"), Counts: []string{"part5"}},
 	{Name: "power-not-read-again", Rule: "part5", Breaks: "a renewal without a silent peer's promise rests on an earlier reading of its power",
-		Edits: []Edit{{"ha/node/power.go", "slices.Contains(p.Waiting, n) && w.Asked >= p.Sent {", "slices.Contains(p.Waiting, n) {"}},
+		Edits: []Edit{{"ha/node/power.go", "slices.Contains(p.Waiting, n) && w.Asked >= p.Sent {", "slices.Contains(p.Waiting, n) {"},
+			{"ha/node/power.go", "d.NextRead, d.Confirmed = m.now, false", "d.NextRead = m.now"}},
 		Probe: probe.Probe{Site: []string{"sound", "devices=bmc", "nodes=3"}, Script: []string{"25s power-off $a for 20s", "25s power-off $b for 70s", "35s power-off $a for 3s", "44s device-slow $bmc 2s for 20s"}}, Counts: []string{"part5"}},
 }

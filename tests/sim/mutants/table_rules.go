@@ -37,7 +37,7 @@ var oneplace = []Mutant{
 var ownership = []Mutant{
 	{Name: "no-recheck-before-start", Rule: "R5", Seed: 21, Breaks: "the assignment is not read again before the start",
 		Edits:  []Edit{{"ha/node/steps.go", "\t\tj.Step = StepRecheck\n", "\t\tj.Step = StepStart\n"}},
-		Probe:  probe.Probe{Site: []string{"nodes=3", "sound", "watchdog=none", "devices=ceph", "storages=ceph"}, Script: []string{"20s power-off $a for 80s", "20s lag-watch $b 3s for 80s", "20s block-pmxcfs $b 15s", "33500ms~36500ms fence $b"}},
+		Probe:  probe.Probe{Site: []string{"nodes=3", "sound", "watchdog=none", "devices=ceph", "storages=ceph"}, Script: []string{"20s power-off $a for 80s", "20s lag-watch $b 3s for 80s", "20s block-pmxcfs $b 25s", "36s~42s fence $b"}},
 		Counts: []string{"R1", "R2", "R3", "R5", "R8", "part5"}},
 	{Name: "claim-from-living", Rule: "R5", Breaks: "a config is taken from a node that nobody proved dead",
 		Edits: []Edit{{"ha/node/verify.go", "case slices.Contains(rec.ConfigFrom, at) && !runsAt(store, at, rec.ID):", "case at != \"\":"}},
