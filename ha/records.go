@@ -108,6 +108,7 @@ type GuestReport struct {
 	Message     string      `json:"message,omitempty"`
 	Restarts    int         `json:"restarts,omitempty"`    // start attempts in this generation
 	ByOperator  bool        `json:"by_operator,omitempty"` // stopped by a user's own task
+	Announced   Instant     `json:"announced,omitempty"`   // of a start that is about to begin: when, by the node's own clock, so that no two are equal
 	ConfigGone  bool        `json:"config_gone,omitempty"` // released because no node's directory has its config
 }
 

@@ -72,7 +72,7 @@ func (a *Agent) announce(ctx context.Context, rec ha.GuestRecord, rev int64) (no
 	a.mu.Lock()
 	clusterRev := a.view.Cluster.Rev
 	a.mu.Unlock()
-	t := a.cfg.Node.Announcement(rec, rev, ownRev, clusterRev)
+	t := a.cfg.Node.Announcement(a.cfg.Now(), rec, rev, ownRev, clusterRev)
 	newer, err := a.cfg.Store.Commit(ctx, t)
 	a.reports.settled(t, newer, err)
 	if err != nil {

@@ -199,7 +199,7 @@ func (d *Daemon) announce(rec ha.GuestRecord, rev int64, done ended) {
 			done(out, msg)
 			return
 		}
-		t := d.cfg.Announcement(rec, rev, ownRev, d.snapshot().Cluster.Rev)
+		t := d.cfg.Announcement(d.now(), rec, rev, ownRev, d.snapshot().Cluster.Rev)
 		d.store.Commit(t, ttl, func(rev int64, err error) {
 			d.rep.settled(t, rev, err)
 			if err != nil {
