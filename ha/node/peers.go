@@ -182,7 +182,7 @@ func (m *machine) drivePeers() {
 	}
 	p.Round = max(p.Round+1, int64(m.now)) // no two rounds of one boot share a number, whatever was restarted
 	p.Asking, p.Sent, p.Until, p.Again = true, m.now, m.now.Add(m.c.Timing.PeerTimeout), m.now.Add(m.c.Timing.PeerTimeout)
-	if len(m.s.Silent) > 0 { // a device may take its time to say that they are off
+	if len(m.missing()) > 0 { // a device may take its time to say that they are off
 		p.Until = m.now.Add(m.c.Timing.DeviceTimeout)
 		m.readAgain()
 	}

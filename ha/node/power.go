@@ -37,14 +37,29 @@ type Watched struct {
 // watchedNodes are those whose power matters now: silent peers without the store, the leader when gossip lost it.
 func (m *machine) watchedNodes() []ha.NodeName {
 	var out []ha.NodeName
-	if m.asks() {
-		out = append(out, m.s.Silent...)
+	if m.asks() || m.overdue() {
+		out = append(out, m.missing()...)
 	}
 	if n, ok := m.deputyOf(); ok {
 		out = append(out, n)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// overdue says whether a renewal should have been answered by now: the store may be gone, and with it more than one member.
+func (m *machine) overdue() bool {
+	l := m.s.Lease
+	return l.Acts(m.now) && l.Sent != 0 && m.now.Sub(l.Sent) > m.c.Timing.RenewEvery+m.c.Timing.PeerTimeout && !l.Leaving && !m.c.Witness
+}
+
+// missing are the members that missed the last round of asking, or that gossip lost: a second reading of "off" takes its time, so the first
+// one is not waited for.
+func (m *machine) missing() []ha.NodeName {
+	return slices.DeleteFunc(slices.Clone(m.s.Members), func(n ha.NodeName) bool {
+		g := m.s.Gossip[n]
+		return n == m.c.Self || !slices.Contains(m.s.Silent, n) && !(g.Known && !g.Alive)
+	})
 }
 
 // drivePower walks the ladder without touching anything, for each watched node, and acts on what it proves.
