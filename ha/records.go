@@ -32,7 +32,7 @@ type NodeReport struct {
 	WatchdogDriver string          `json:"watchdog_driver,omitempty"` // empty: no watchdog
 	Leaving        bool            `json:"leaving,omitempty"`         // stopped in order: silence is not death
 	Epoch          Epoch           `json:"epoch,omitempty"`           // that the node has taken note of, with nothing of an older one under way (R8)
-	WentBack       bool            `json:"went_back,omitempty"`       // it has seen a later state of the store than this one (R8)
+	WentBack       Epoch           `json:"went_back,omitempty"`       // the epoch of the store that it has seen a later state of than the store shows now (R8); 0: none
 	Highest        Generation      `json:"highest,omitempty"`         // of a store that was ever restored: the highest generation that the node knows of
 	Isolation      Isolation       `json:"isolation,omitempty"`       // what happens to its guests when its permit ends
 	Witness        bool            `json:"witness,omitempty"`

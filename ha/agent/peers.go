@@ -75,14 +75,14 @@ func (a *Agent) tellPeer(to ha.NodeName, msg []byte) {
 func (a *Agent) notePeers(s node.State) {
 	text := ""
 	if now := a.cfg.Now(); s.Lease.OnPeers(now) {
-		text = "the store (etcd) does not answer: the guests here run on because all other members promised not to recover them; nothing is started, moved or fenced until it is back"
+		text = "the store (etcd) does not answer: the guests here run on because all other members promised not to recover them; nothing is started, moved or fenced until it is back; bring etcd back (hactl status names the voters)"
 	} else if s.Peers.Failing && s.Lease.Valid(now) && s.Peers.Refused != "" {
-		text = "the store (etcd) does not answer and the other members do not all promise to leave the guests here alone (" + s.Peers.Refused + "): the guests here are ended with the permit"
+		text = "the store (etcd) does not answer and the other members do not all promise to leave the guests here alone (" + s.Peers.Refused + "): the guests here are ended with the permit, and start again when the store answers; bring etcd or that member back"
 	}
 	a.Problem("peers", text)
 	back := ""
 	if s.Epoch.WentBack {
-		back = "the store (etcd) shows an older state than this node has seen: it was restored or replaced; every guest is frozen until all members have reported"
+		back = "the store (etcd) shows an older state than this node has seen: it was restored or replaced; every guest is frozen until all members have reported; start basculed on those that have not, or hactl confirm-off what is off for good"
 	}
 	a.Problem("epoch", back)
 }

@@ -26,10 +26,7 @@ type standing struct {
 const keepRevEvery = 1000
 
 func standingOf(s node.State) standing {
-	st := standing{epoch: s.Epoch, promises: map[ha.NodeName]ha.Instant{}, members: s.Members, listRev: s.ListRev}
-	for n, p := range s.Promises {
-		st.promises[n] = p.Until
-	}
+	st := standing{epoch: s.Epoch, promises: s.Promises, members: s.Members, listRev: s.ListRev}
 	if s.Epoch.WentBack || s.Epoch.Known > 1 { // a restored store may know of lower ones only
 		st.highest = s.Highest()
 	}

@@ -23,7 +23,7 @@ func (r *round) settleCluster() bool {
 		c.Epoch = max(c.Epoch, epoch) + 1
 		c.Reason = string(n) + " has seen a later state of the store than the store shows: it was restored or replaced"
 		r.transCluster = append(r.transCluster, ha.Transition{Subject: "cluster", From: "in order", To: "rebuilding",
-			Reason: ha.Alarm + c.Reason + "; every guest is frozen until all members have reported or are proven off"})
+			Reason: ha.Alarm + c.Reason + "; every guest is frozen until all members have reported or are proven off; if nobody restored it, look at the voters' data directories before anything is started"})
 	}
 	if old.Rev != 0 && string(ha.Encode(c)) == string(ha.Encode(old.Rec)) {
 		return true
@@ -48,8 +48,8 @@ func (r *round) wentBack() (who ha.NodeName, epoch ha.Epoch, ok bool) {
 		if !reg {
 			continue
 		}
-		epoch = max(epoch, rep.Epoch)
-		if !ok && (rep.WentBack || rep.Epoch > r.Store.Cluster.Rec.Epoch) {
+		epoch = max(epoch, rep.Epoch, rep.WentBack)
+		if !ok && (rep.WentBack != 0 && rep.WentBack >= r.epoch() || rep.Epoch > r.epoch()) { // what was answered with a new epoch counts no more
 			who, ok = m.Name, true
 		}
 	}

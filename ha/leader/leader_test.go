@@ -393,3 +393,20 @@ func TestFreshLeaderGivesTheOthersTimeToComeBack(t *testing.T) {
 		t.Fatalf("n2 is %s after a lease's time", s)
 	}
 }
+
+// A store that went back gets one new epoch, however long the members take to say that they have seen it.
+func TestRollbackRaisesTheEpochOnce(t *testing.T) {
+	w := newWorld(t, 3)
+	w.run(3)
+	was := w.snapshot().Cluster.Rec.Epoch
+	w.report("n2", func(r *ha.NodeReport) { r.WentBack = was })
+	w.run(20)
+	if now := w.snapshot().Cluster.Rec.Epoch; now != was+1 {
+		t.Fatalf("epoch %d after %d", now, was)
+	}
+	w.report("n2", func(r *ha.NodeReport) { r.WentBack = was + 1 }) // it happened again
+	w.run(3)
+	if now := w.snapshot().Cluster.Rec.Epoch; now != was+2 {
+		t.Fatalf("epoch %d, then %d", was+1, now)
+	}
+}

@@ -33,6 +33,14 @@ type Epoch struct {
 	Since    ha.Instant // when Known was first seen
 }
 
+// lost is the epoch that the store went back in, at least 1; 0: it did not.
+func (e Epoch) lost() ha.Epoch {
+	if !e.WentBack {
+		return 0
+	}
+	return max(e.Known, 1)
+}
+
 // takeEpoch takes note of a new epoch once nothing that was begun in an older one is under way here, and a look that began
 // after it has shown what runs.
 func (m *machine) takeEpoch() {

@@ -19,11 +19,6 @@ type Peers struct {
 	Refused string        // why the last round gave no permit, for people
 }
 
-// Promise is the word given to another member: until then this node takes no part in recovering its guests.
-type Promise struct {
-	Until ha.Instant
-}
-
 // PeerAsked is another member's request for a peer permit.
 type PeerAsked struct {
 	From        ha.NodeName
@@ -98,14 +93,15 @@ func (m *machine) refusal(e PeerAsked) string {
 	return ""
 }
 
+// promise gives the word: until its end this node takes no part in recovering the asker's guests. It never shortens an earlier one.
 func (m *machine) promise(to ha.NodeName) {
-	p := map[ha.NodeName]Promise{}
+	p := map[ha.NodeName]ha.Instant{}
 	for _, n := range sorted(m.s.Promises) {
-		if old := m.s.Promises[n]; old.Until > m.now {
-			p[n] = old
+		if until := m.s.Promises[n]; until > m.now {
+			p[n] = until
 		}
 	}
-	p[to] = Promise{Until: max(p[to].Until, m.c.Timing.PromiseEnd(m.now))}
+	p[to] = max(p[to], m.c.Timing.PromiseEnd(m.now))
 	m.s.Promises = p
 }
 

@@ -28,7 +28,7 @@ func (c Config) Report(x Circumstances) ha.NodeReport {
 		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && c.Isolation != ha.IsolationKeep && SameWaits(x.Guard.Timing, c.Timing),
 		WatchdogDriver: x.Guard.Driver, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online,
 		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests, Managed: x.Inventory.Managed,
-		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.WentBack, Highest: x.Highest, Problems: x.Problems}
+		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.lost(), Highest: x.Highest, Problems: x.Problems}
 }
 
 // SameWaits says whether the guard runs with the waits that this node publishes: W is derived from them (R6).

@@ -38,8 +38,8 @@ type State struct {
 	Leader    *ha.LeaderRecord // in the store's view
 	Gossip    map[ha.NodeName]ha.GossipView
 	Peers     Peers
-	Promises  map[ha.NodeName]Promise // given to others
-	Silent    []ha.NodeName           // members that missed the last round of asking
+	Promises  map[ha.NodeName]ha.Instant // given to other members, with their ends: until then no part is taken in recovering their guests
+	Silent    []ha.NodeName              // members that missed the last round of asking
 	Watched   map[ha.NodeName]Watched
 	Revoked   ha.LeaseID // that was last asked to be revoked as a deputy
 }

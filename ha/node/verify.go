@@ -36,15 +36,10 @@ func (c Config) MayStart(d Do, rec ha.GuestRecord, at int64, epoch Epoch) (Outco
 
 // MayLive judges this node's own record: it is not being fenced, nor proven dead.
 func (c Config) MayLive(own ha.NodeRecord) (Outcome, string) {
-	if c.ProvenDead(own) || own.State == ha.NodeFencing || own.State == ha.NodeFenced || own.Incarnation != c.Incarnation {
+	if c.Barred(own, true) || own.State == ha.NodeFencing || own.State == ha.NodeFenced || own.Incarnation != c.Incarnation {
 		return NotMine, fmt.Sprintf("this node is %s: %s", own.State, own.Reason)
 	}
 	return Done, ""
-}
-
-// ProvenDead says whether this boot is recorded as proven dead.
-func (c Config) ProvenDead(own ha.NodeRecord) bool {
-	return slices.ContainsFunc(own.Proofs, func(p ha.Proof) bool { return p.Incarnation() == c.Incarnation })
 }
 
 // Barred says whether this boot may not come back: a device or a person ended it on record, or took its storages away. One that ended

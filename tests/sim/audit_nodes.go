@@ -88,7 +88,7 @@ func (a *audit) selfFence(x Applied, h *Host, n ha.NodeName, inc ha.Incarnation)
 		a.j.violate("R3", "%s (boot %s) is proven to have ended itself %v after its lease ended; W is %v", n, inc, now-s.since, w)
 	}
 	if d := a.leaderOf(x); d != nil {
-		if until := d.state.Promises[n].Until; until != 0 && d.now().Sub(until) < w {
+		if until := d.state.Promises[n]; until != 0 && d.now().Sub(until) < w {
 			a.j.violate("R3", "%s (boot %s) is proven to have ended itself %v after the end of the promise of %s; W is %v", n, inc, d.now().Sub(until), d.h.Name, w)
 		}
 	}
@@ -118,7 +118,7 @@ func (a *audit) fencing(x Applied, n ha.NodeName, inc ha.Incarnation) {
 	if listed && s.inc == inc && !a.restored() && now-s.since < roughly(t.DaemonGrace) {
 		a.j.violate("fence", "%s begins to fence %s %v after its lease ended, although corosync lists it", x.By, n, now-s.since)
 	}
-	until := d.state.Promises[n].Until
+	until := d.state.Promises[n]
 	if given := until.Sub(d.now()) - t.LeaseTTL - t.DriftMargin; until > d.now() && given < -t.RenewTimeout-100*time.Millisecond {
 		a.j.violate("part5", "%s begins to fence %s, to which its promise stands for %v", x.By, n, until.Sub(d.now()))
 	}

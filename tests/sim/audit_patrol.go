@@ -23,7 +23,7 @@ func (a *audit) patrol() {
 	for _, d := range a.w.daemons {
 		if d != nil {
 			for n, p := range d.state.Promises {
-				a.given[[2]ha.NodeName{d.self, n}] = now + p.Until.Sub(d.clockNow())
+				a.given[[2]ha.NodeName{d.self, n}] = now + p.Sub(d.clockNow())
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func (a *audit) peers(d *Daemon) {
 		promised := a.given[[2]ha.NodeName{ha.NodeName(h.Name), d.self}] > now
 		if o != nil && o.p.Alive() && o.rep.d != nil {
 			quiet := now-o.started < t.LeaseTTL+t.DriftMargin
-			promised = quiet || o.leaving || o.state.Promises[d.self].Until > o.now()
+			promised = quiet || o.leaving || o.state.Promises[d.self] > o.now()
 		}
 		if !promised {
 			a.j.violate("part5", "%s runs on a permit of the peers, and %s is on and has not promised", d.h.Name, h.Name)

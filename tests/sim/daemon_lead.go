@@ -77,10 +77,7 @@ func (d *Daemon) leadRound() {
 		return
 	}
 	o := leader.Observation{Wall: d.p.clock.Wall(), Self: d.self, Term: l.term, Deadline: lease.Leased, Timing: d.cfg.Timing,
-		Store: *snap, Gossip: d.w.gossip.View(d.h.Name), Corosync: d.coro, Readings: l.readings, Promises: map[ha.NodeName]ha.Instant{}}
-	for n, p := range d.state.Promises {
-		o.Promises[n] = p.Until
-	}
+		Store: *snap, Gossip: d.w.gossip.View(d.h.Name), Corosync: d.coro, Readings: l.readings, Promises: d.state.Promises}
 	l.readings = nil
 	now := d.now()
 	dec := d.leader.Decide(now, l.state, o)
