@@ -21,8 +21,6 @@ type audit struct {
 	unfit   map[ha.NodeName]time.Duration // since when the stored report says that it has no quorum
 	given   map[[2]ha.NodeName]time.Duration
 	onboot  map[ha.VMID]time.Duration
-	byHand  map[ha.VMID]bool
-	crashed map[ha.VMID]bool
 	ended   map[*Daemon]bool          // its permit has ended, and no lease began another
 	workers map[int]bool              // PIDs seen in the last patrol
 	oldList map[string]time.Duration  // by host: since when it goes by an older member list than somebody else
@@ -42,18 +40,8 @@ const auditEvery = 100 * time.Millisecond
 func (w *World) Audit() {
 	a := &audit{w: w, j: w.judge, gone: map[ha.NodeName]leaseSight{}, nodes: map[ha.NodeName]ha.NodeRecord{}, guests: map[ha.VMID]ha.GuestRecord{},
 		asked: map[ha.NodeName][]ha.Incarnation{}, uuids: map[ha.Incarnation]string{}, onSince: map[string]time.Duration{},
-		unfit: map[ha.NodeName]time.Duration{}, given: map[[2]ha.NodeName]time.Duration{}, onboot: map[ha.VMID]time.Duration{}, byHand: map[ha.VMID]bool{},
-		crashed: map[ha.VMID]bool{}, ended: map[*Daemon]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{}}
-	for _, c := range w.spec.Commands {
-		switch c.Verb {
-		case "qm-start":
-			a.byHand[c.vmid(1)] = true
-		case "move-guest", "unprotect", "managed", "destroy":
-			a.byHand[c.vmid(0)] = true
-		case "crash-guest":
-			a.crashed[c.vmid(0)] = true
-		}
-	}
+		unfit: map[ha.NodeName]time.Duration{}, given: map[[2]ha.NodeName]time.Duration{}, onboot: map[ha.VMID]time.Duration{},
+		ended: map[*Daemon]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{}}
 	w.store.OnApply(a.applied)
 	w.loop.Every(auditEvery, a.patrol)
 	judged := w.machine.OnStart

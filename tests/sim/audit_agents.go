@@ -65,7 +65,7 @@ func (a *audit) registers(h *Host, n ha.NodeName) {
 
 // lets is R1: released means no process and no worker.
 func (a *audit) lets(h *Host, rep ha.GuestReport) {
-	if !rep.Phase.Gone() || rep.Incarnation != h.Inc() || a.byHand[rep.Guest] {
+	if !rep.Phase.Gone() || rep.Incarnation != h.Inc() || a.j.byHand[rep.Guest] {
 		return
 	}
 	for _, p := range h.boot.processes {
@@ -80,7 +80,7 @@ func (a *audit) lets(h *Host, rep ha.GuestReport) {
 func (a *audit) killed(host string, id ha.VMID, what string) {
 	rec, ok := a.w.store.Truth().Guests[id]
 	h := a.w.machine.Host(host)
-	if !ok || what != whatGuest || a.crashed[id] || h.boot == nil || h.boot.guard == nil || h.boot.guard.s.Phase != node.GuardPermitted {
+	if !ok || what != whatGuest || a.j.crashed[id] || h.boot == nil || h.boot.guard == nil || h.boot.guard.s.Phase != node.GuardPermitted {
 		return
 	}
 	if a.w.machine.ConfigNode(id) == host && string(rec.Rec.Node) != host && rec.Rec.Move == nil {
@@ -101,7 +101,7 @@ func (a *audit) begun() {
 				continue
 			}
 			seen[p.pid] = true
-			if t := d.h.boot.locks[p.g.id]; peers && !a.workers[p.pid] && !a.byHand[p.g.id] && t != nil && t.w == p && t.name == "start" &&
+			if t := d.h.boot.locks[p.g.id]; peers && !a.workers[p.pid] && !a.j.byHand[p.g.id] && t != nil && t.w == p && t.name == "start" &&
 				d.now().Sub(d.state.Lease.Leased) > time.Minute { // a task may hang for long before its worker shows
 				a.j.violate("part5", "%s starts guest %d on a permit of the peers", d.h.Name, p.g.id)
 			}

@@ -41,7 +41,7 @@ func (a *audit) placed(x Applied, truth *ha.Snapshot, old, rec ha.GuestRecord) {
 			return
 		}
 	}
-	if since, unfit := a.unfit[rec.Node]; unfit && !a.byHand[rec.ID] && a.w.loop.Now()-since > 2*time.Second && !truth.Reports[rec.Node].Rec.Quorate {
+	if since, unfit := a.unfit[rec.Node]; unfit && !a.j.byHand[rec.ID] && a.w.loop.Now()-since > 2*time.Second && !truth.Reports[rec.Node].Rec.Quorate {
 		a.j.violate("R5", "guest %d is given to %s, which has had no corosync quorum for %v", rec.ID, rec.Node, a.w.loop.Now()-since)
 	}
 }
@@ -79,7 +79,7 @@ func (a *audit) rebuilt(truth *ha.Snapshot, old, rec ha.GuestRecord) {
 // started is R1 from the other end: whatever begins to be able to write is a holder.
 func (a *audit) started(host string, inc ha.Incarnation, id ha.VMID) {
 	rec, ok := a.w.store.Truth().Guests[id]
-	if !ok || a.byHand[id] || a.restored() {
+	if !ok || a.j.byHand[id] || a.restored() {
 		return
 	}
 	able := slices.ContainsFunc(a.w.machine.Writers(id), func(w Writer) bool { return w.Host == host && w.Inc == inc }) // or its storages were revoked meanwhile

@@ -126,7 +126,7 @@ func (a *audit) stillClean(h *Host) {
 		return
 	}
 	for _, ref := range g.s.Guests {
-		if a.byHand[ref.ID] {
+		if a.j.byHand[ref.ID] {
 			continue
 		}
 		if p := h.boot.guestProcess(a.w.machine.guest(ref.ID)); p != nil && p.writes() {

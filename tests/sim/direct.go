@@ -152,6 +152,7 @@ func (c *Scene) QmMigrate(id ha.VMID, to string) {
 		return
 	}
 	c.w.judge.touch(Command{Args: []string{h.Name, to}}, c.Now()+troubleEcho)
+	c.w.judge.byHand[id] = true
 	h.work(g, "migrate", nil, func(t *task) {
 		mig := &migration{t: t, to: m.Host(to), src: t.b.guestProcess(g)}
 		t.gone = mig.workerDied
@@ -163,6 +164,7 @@ func (c *Scene) QmMigrate(id ha.VMID, to string) {
 func (c *Scene) Create(id ha.VMID, host string, onboot, running bool) {
 	m := c.w.machine
 	g, h := m.guest(id), m.Host(host)
+	c.w.judge.byHand[id] = true
 	m.tree.files[id] = &file{node: host, kind: g.kind, onboot: onboot, protected: g.spec.Protected}
 	if running && h.Runs() {
 		h.spawn(g, whatGuest).begins("started by an operator")

@@ -36,6 +36,8 @@ type Judge struct {
 	restoredAt time.Duration            // when the store was last restored
 	mustEpoch  ha.Epoch                 // after a restore: nothing is started in an older one
 	kinds      map[string]bool
+	byHand     map[ha.VMID]bool // an operator started, moved or took it in hand: where it runs is not the agents' doing alone
+	crashed    map[ha.VMID]bool // its process was made to end
 }
 
 // Violation is a broken rule.
@@ -51,7 +53,7 @@ func (v Violation) String() string { return fmt.Sprintf("%v %s: %s", v.At, v.Rul
 const troubleEcho = 90 * time.Second
 
 func newJudge(w *World) *Judge {
-	j := &Judge{w: w, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
+	j := &Judge{w: w, byHand: map[ha.VMID]bool{}, crashed: map[ha.VMID]bool{}, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
 		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, permitFrom: map[string]time.Duration{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
 		states: map[ha.NodeName]ha.NodeState{}, stateAt: map[ha.NodeName]time.Duration{}, announced: map[string]time.Duration{}, broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
@@ -177,12 +179,20 @@ func (j *Judge) command(c Command) {
 	case "device-wrong-machine":
 		j.lied[j.w.device(c).Spec().Node] = true
 		j.lied[c.Args[1]] = true
+	case "qm-start":
+		j.byHand[c.vmid(1)] = true
+	case "move-guest", "destroy":
+		j.byHand[c.vmid(0)] = true
+	case "crash-guest":
+		j.crashed[c.vmid(0)] = true
 	case "managed":
+		j.byHand[c.vmid(0)] = true
 		j.managed[c.vmid(0)] = j.w.loop.Now()
 	case "fail-start", "set-lock", "unprotect", "set-onboot":
 		for _, a := range c.Args {
 			if id := (Command{Args: []string{a}}).vmid(0); id != 0 {
 				j.broken[id] = true
+				j.byHand[id] = j.byHand[id] || c.Verb == "unprotect"
 			}
 		}
 	case "lie-start", "hang-task":
