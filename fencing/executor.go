@@ -9,7 +9,7 @@ import (
 	"bascule/ha"
 )
 
-// Executor carries out device commands: reads in this process, off and on through its Switcher. It runs one command per
+// Executor carries out device commands: reads in this process, what changes something through its Switcher. It runs one command per
 // device at a time and devices side by side; a hung device holds up nobody else. It is safe for concurrent use.
 type Executor struct {
 	units  map[string]*unit
@@ -52,30 +52,24 @@ func NewExecutor(specs []Spec, methods Methods, send Switcher, now func() ha.Ins
 // Do carries out one command and answers within twice its time-out and a little (a turn, the request), or when ctx
 // ends. Whatever goes wrong is in the reading's Problem, and its Power is then unknown.
 func (e *Executor) Do(ctx context.Context, cmd ha.DeviceCommand) ha.DeviceReading {
-	r := ha.DeviceReading{
-		Device: cmd.Device, Node: cmd.Node, Incarnation: cmd.Incarnation, Action: cmd.Action,
-		Asked: e.now(), Power: ha.PowerUnknown, Clients: cmd.Clients,
-	}
+	asked := e.now()
 	u, err := e.find(cmd)
 	if err == nil {
 		err = u.await(ctx, cmd.Timeout)
 	}
+	r := ha.DeviceReading{Power: ha.PowerUnknown}
 	if err == nil {
-		r.Asked = e.now()
-		var got Reading
-		if got, err = e.act(ctx, u, cmd); err == nil && cmd.Action == ha.DeviceRead {
-			r.Power, r.SystemUUID = literal(got.Power), Printable(got.SystemUUID, 64)
-		}
+		asked = e.now()
+		r, err = e.act(ctx, u, cmd)
 	}
-	r.Answered = e.now()
-	spec := Spec{Name: cmd.Device, Node: cmd.Node, Method: "no such device"}
-	if u != nil {
-		spec = u.spec
-	}
+	r.Device, r.Node, r.Incarnation, r.Action, r.Clients = cmd.Device, cmd.Node, cmd.Incarnation, cmd.Action, cmd.Clients
+	r.Asked, r.Answered = asked, e.now()
 	if err != nil {
+		spec := Spec{Name: cmd.Device, Node: cmd.Node, Method: "no such device"}
+		if u != nil {
+			spec = u.spec
+		}
 		r.Problem = problem(spec, cmd.Action, err, e.secret)
-	} else if cmd.Action == ha.DeviceRead && r.Power == ha.PowerUnknown {
-		r.Problem = problem(spec, cmd.Action, fmt.Errorf("%w: it does not say whether the machine is on or off", ErrRubbish), e.secret)
 	}
 	return r
 }
@@ -87,35 +81,43 @@ func (e *Executor) find(cmd ha.DeviceCommand) (*unit, error) {
 		return nil, fmt.Errorf("%w: no fencing device has this name on this node: its configuration differs from the leader's", ErrSettings)
 	case u.spec.Node != cmd.Node:
 		return u, fmt.Errorf("%w: the command is for %s, the device is configured for %s", ErrWrongMachine, cmd.Node, u.spec.Node)
-	case cmd.Action == ha.DeviceRevoke || cmd.Action == ha.DevicePoison:
-		return u, fmt.Errorf("%w: the method %s cannot do that: it was sent to the wrong kind of device", ErrRefused, u.method.Name)
-	case cmd.Action != ha.DeviceRead && cmd.Action != ha.DeviceOff && cmd.Action != ha.DeviceOn:
-		return u, fmt.Errorf("%w: there is no action %q: there are only read, off and on, and revoke and poison for methods that have them", ErrRefused, string(cmd.Action))
+	case cmd.Action != ha.DeviceRead && !switching(cmd.Action):
+		return u, fmt.Errorf("%w: there is no action %q: there are only read, off, on, revoke and poison", ErrRefused, string(cmd.Action))
 	case cmd.Timeout <= 0:
 		return u, fmt.Errorf("%w: the command carries no time-out", ErrTimeout)
-	case cmd.Action != ha.DeviceRead && !u.method.Switches:
+	case cmd.Action != ha.DeviceRead && !u.method.Kind().Acts():
 		return u, fmt.Errorf("%w: the method %s has no device to send a command to", ErrByHand, u.method.Name)
+	case cmd.Action != ha.DeviceRead && !takes(u.method.Kind(), cmd.Action):
+		return u, fmt.Errorf("%w: the method %s cannot do that: it was sent to the wrong kind of device", ErrRefused, u.method.Name)
 	}
 	return u, nil
 }
 
+// takes says whether devices of a kind know a command.
+func takes(k ha.DeviceKind, a ha.DeviceAction) bool {
+	return a == k.Action() || a == ha.DeviceOn && k == ha.PowerDevice
+}
+
+// unread is the reading that says nothing.
+var unread = ha.DeviceReading{Power: ha.PowerUnknown}
+
 // act sends the command in a goroutine that gives the turn back when it really ends, and waits for it at most as long
 // as the command allows: a device (or a method) that hangs keeps its turn, not the caller.
-func (e *Executor) act(ctx context.Context, u *unit, cmd ha.DeviceCommand) (Reading, error) {
-	call := func(ctx context.Context) (Reading, error) { return u.device.Read(ctx) }
+func (e *Executor) act(ctx context.Context, u *unit, cmd ha.DeviceCommand) (ha.DeviceReading, error) {
+	call := func(ctx context.Context) (ha.DeviceReading, error) { return u.device.read(ctx, cmd) }
 	limit := cmd.Timeout
 	if cmd.Action != ha.DeviceRead {
-		o := Order{Action: cmd.Action, Spec: u.spec, Deadline: cmd.Deadline, Timeout: cmd.Timeout}
+		o := Order{Action: cmd.Action, Spec: u.spec, Clients: cmd.Clients, Deadline: cmd.Deadline, Timeout: cmd.Timeout}
 		if err := o.check(e.now()); err != nil {
 			<-u.turn
-			return Reading{}, err
+			return unread, err
 		}
-		call = func(ctx context.Context) (Reading, error) { return Reading{}, e.send(ctx, o) }
+		call = func(ctx context.Context) (ha.DeviceReading, error) { return unread, e.send(ctx, o) }
 		limit += childStart + childStart/2 // the child's own limit comes first and knows more
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	type result struct {
-		got Reading
+		got ha.DeviceReading
 		err error
 	}
 	done := make(chan result, 1)
@@ -134,15 +136,15 @@ func (e *Executor) act(ctx context.Context, u *unit, cmd ha.DeviceCommand) (Read
 	case r := <-done:
 		return r.got, r.err
 	default:
-		return Reading{}, ended(ctx, limit)
+		return unread, ended(ctx, limit)
 	}
 }
 
 // careful keeps a method that crashes on a strange answer from ending the daemon with it.
-func careful(ctx context.Context, call func(context.Context) (Reading, error)) (got Reading, err error) {
+func careful(ctx context.Context, call func(context.Context) (ha.DeviceReading, error)) (got ha.DeviceReading, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			got, err = Reading{}, fmt.Errorf("%w: the fencing method crashed on it (a bug of Bascule, please report): %v", ErrRubbish, p)
+			got, err = unread, fmt.Errorf("%w: the fencing method crashed on it (a bug of Bascule, please report): %v", ErrRubbish, p)
 		}
 	}()
 	return call(ctx)
@@ -165,13 +167,4 @@ func ended(ctx context.Context, after time.Duration) error {
 		return fmt.Errorf("%w: cancelled before the device answered", ErrTimeout)
 	}
 	return fmt.Errorf("%w (%v)", ErrTimeout, after)
-}
-
-// literal lets only the readings that exist through.
-func literal(p ha.Power) ha.Power {
-	switch p {
-	case ha.PowerOn, ha.PowerOff, ha.PowerPoweringOn, ha.PowerPoweringOff:
-		return p
-	}
-	return ha.PowerUnknown
 }

@@ -33,9 +33,9 @@ type stubs struct {
 
 func newStubs(t *testing.T, reads map[string]func(context.Context) (fencing.Reading, error)) *stubs {
 	t.Helper()
-	m := fencing.Method{Name: "stub", Switches: true, Proof: ha.PowerOffConfirmed,
-		Keys: []fencing.Key{{Name: "code", Secret: true, Doc: "x"}},
-		New:  func(s map[string]string) (fencing.Device, error) { return stub{reads[s["node"]]}, nil }}
+	m := fencing.Method{Name: "stub",
+		Keys:  []fencing.Key{{Name: "code", Secret: true, Doc: "x"}},
+		Power: func(s map[string]string) (fencing.PowerDevice, error) { return stub{reads[s["node"]]}, nil }}
 	s := &stubs{}
 	s.clock.Store(int64(100 * time.Second))
 	var specs []fencing.Spec

@@ -1,7 +1,6 @@
 package fencing
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,23 +9,16 @@ import (
 	"bascule/ha"
 )
 
-// Reading is what a device says of its machine, literally.
-type Reading struct {
-	Power      ha.Power
-	SystemUUID string // empty where the device does not tell; compare with SameUUID
-}
-
-// Device is one machine behind one fencing device. Every call ends with its context, makes its own connection and
-// fails with an error that wraps one of this package's. The text of errors holds no secrets. Implementations start no
-// process that could outlive the call.
-type Device interface {
-	// Read asks for the machine's power and identity. With an error the power is not known.
-	Read(ctx context.Context) (Reading, error)
-	// Off sends the switch-off: the hard one, that no operating system can delay. nil means that the device accepted
-	// it or that it says the machine is off already; it proves nothing.
-	Off(ctx context.Context) error
-	// On sends the switch-on. nil means accepted.
-	On(ctx context.Context) error
+// Method is a way to fence: one folder below fencing, one line in fencing/methods. At most one of Power, Storage and Poison is set
+// and says what kind of device it has; none: people do what is to be done (manual). Each of them makes a device from settings. It does
+// no I/O, so that a file or a device that is missing today does not keep the daemon from starting; an unknown, missing or
+// impossible setting is an error that wraps ErrSettings.
+type Method struct {
+	Name    string
+	Keys    []Key
+	Power   func(settings map[string]string) (PowerDevice, error)
+	Storage func(settings map[string]string) (StorageDevice, error)
+	Poison  func(settings map[string]string) (PoisonDevice, error)
 }
 
 // Key is one setting of a method.
@@ -37,15 +29,17 @@ type Key struct {
 	Doc      string // what to write, for error messages and documentation
 }
 
-// Method is a way to fence: one folder below fencing, one line in fencing/methods.
-type Method struct {
-	Name     string
-	Switches bool         // it can switch and read power; false: people do (manual)
-	Proof    ha.ProofKind // what it can lead to
-	Keys     []Key
-	// New makes a device from settings. It does no I/O, so that a file or a device that is missing today does not
-	// keep the daemon from starting; an unknown, missing or impossible setting is an error that wraps ErrSettings.
-	New func(settings map[string]string) (Device, error)
+// Kind says what the method's devices do.
+func (m Method) Kind() ha.DeviceKind {
+	switch {
+	case m.Power != nil:
+		return ha.PowerDevice
+	case m.Storage != nil:
+		return ha.StorageDevice
+	case m.Poison != nil:
+		return ha.PoisonDevice
+	}
+	return ha.ManualDevice
 }
 
 // Spec is one configured device: fencing.devices[] of the configuration.
@@ -72,12 +66,12 @@ func (m Methods) Find(name string) (Method, bool) {
 func (m Methods) Open(s Spec) (Device, error) {
 	method, ok := m.Find(s.Method)
 	if !ok {
-		return nil, fmt.Errorf("fencing device %q of %s: %w: there is no method %q: write one of %s",
+		return Device{}, fmt.Errorf("fencing device %q of %s: %w: there is no method %q: write one of %s",
 			s.Name, s.Node, ErrSettings, s.Method, strings.Join(m.names(), ", "))
 	}
-	d, err := method.New(s.Settings)
+	d, err := method.open(s.Settings)
 	if err != nil {
-		return nil, fmt.Errorf("fencing device %q of %s (%s): %w", s.Name, s.Node, s.Method, err)
+		return Device{}, fmt.Errorf("fencing device %q of %s (%s): %w", s.Name, s.Node, s.Method, err)
 	}
 	return d, nil
 }

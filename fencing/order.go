@@ -10,8 +10,9 @@ import (
 
 // Order is one switching command, complete enough for another process to carry it out.
 type Order struct {
-	Action   ha.DeviceAction `json:"action"` // off or on
+	Action   ha.DeviceAction `json:"action"` // anything but a read
 	Spec     Spec            `json:"spec"`
+	Clients  []string        `json:"clients,omitempty"`
 	Deadline ha.Instant      `json:"deadline"` // of the leadership: whoever carries it out is dead by then
 	Timeout  time.Duration   `json:"timeout"`  // of the request to the device
 }
@@ -22,8 +23,8 @@ type Switcher func(ctx context.Context, o Order) error
 
 // check refuses an order that must not be sent at instant now.
 func (o Order) check(now ha.Instant) error {
-	if o.Action != ha.DeviceOff && o.Action != ha.DeviceOn {
-		return fmt.Errorf("%w: %q is not a switching command: there are only off and on", ErrRefused, string(o.Action))
+	if !switching(o.Action) {
+		return fmt.Errorf("%w: there is no command %q that changes something: only off and on, revoke and poison", ErrRefused, string(o.Action))
 	}
 	if o.Timeout <= 0 {
 		return fmt.Errorf("%w: the command carries no time-out", ErrTooLate)
@@ -45,11 +46,10 @@ func (o Order) Send(ctx context.Context, methods Methods) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	switch o.Action {
-	case ha.DeviceOff:
-		return d.Off(ctx)
-	case ha.DeviceOn:
-		return d.On(ctx)
-	}
-	return fmt.Errorf("%w: %q is not a switching command", ErrRefused, string(o.Action))
+	return d.send(ctx, o.Action, o.Clients)
+}
+
+// switching says whether it is a command that changes something. There is no power cycle (R4).
+func switching(a ha.DeviceAction) bool {
+	return a == ha.DeviceOff || a == ha.DeviceOn || a == ha.DeviceRevoke || a == ha.DevicePoison
 }

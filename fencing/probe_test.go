@@ -46,9 +46,9 @@ func childOf(env ...string) fencing.Child {
 // probeMethod's device is a test's listener. Off: connects, says "ready PID", waits for a line "go", says "off" and
 // waits for its answer: "ok", or a refusal.
 var probeMethod = fencing.Method{
-	Name: "probe", Switches: true, Proof: ha.PowerOffConfirmed,
-	Keys: []fencing.Key{{Name: "address", Required: true, Doc: "x"}, {Name: "code", Secret: true, Doc: "x"}},
-	New:  func(s map[string]string) (fencing.Device, error) { return probe{s["address"]}, nil },
+	Name:  "probe",
+	Keys:  []fencing.Key{{Name: "address", Required: true, Doc: "x"}, {Name: "code", Secret: true, Doc: "x"}},
+	Power: func(s map[string]string) (fencing.PowerDevice, error) { return probe{s["address"]}, nil },
 }
 
 type probe struct{ address string }

@@ -54,8 +54,8 @@ func runChild(args []string, stdin io.Reader, methods Methods) error {
 	if err := o.check(BootNow()); err != nil {
 		return err
 	}
-	_, err = careful(context.Background(), func(ctx context.Context) (Reading, error) {
-		return Reading{}, o.Send(ctx, methods)
+	_, err = careful(context.Background(), func(ctx context.Context) (ha.DeviceReading, error) {
+		return unread, o.Send(ctx, methods)
 	})
 	return err
 }

@@ -157,7 +157,7 @@ func openAlerts(cfg *config.Config, log logrus.FieldLogger) (*alert.Notifier, er
 func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan, error) {
 	var specs []fencing.Spec
 	var problems []config.Problem
-	kinds := map[string]ha.DeviceKind{}
+	devices := map[string]ladder.Device{}
 	all := methods.All()
 	for _, d := range cfg.Devices() {
 		spec := fencing.Spec{Name: d.Name, Node: d.Node, Method: d.Method, Settings: d.Settings}
@@ -166,11 +166,12 @@ func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan
 			problems = append(problems, d.Problem("method", fmt.Errorf("unknown method %q; there are: %s", d.Method, methodNames(all))))
 			continue
 		}
-		if _, err := all.Open(spec); err != nil {
+		opened, err := all.Open(spec)
+		if err != nil {
 			problems = append(problems, d.Problem("settings", err))
 			continue
 		}
-		kinds[d.Name] = deviceKind(m)
+		devices[d.Name] = planned(d.Name, m, opened)
 		specs = append(specs, spec)
 	}
 	if len(problems) > 0 {
@@ -180,28 +181,29 @@ func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan
 	for _, m := range cfg.Members {
 		var plan ladder.Plan
 		for _, level := range cfg.Levels(m.Name) {
-			var devices []ladder.Device
+			var together []ladder.Device
 			for _, name := range level {
-				devices = append(devices, ladder.Device{Name: name, Kind: kinds[name]})
+				d := devices[name]
+				d.Name = name // manual stands in no list
+				together = append(together, d)
 			}
-			plan.Levels = append(plan.Levels, devices)
+			plan.Levels = append(plan.Levels, together)
 		}
 		plans[m.Name] = plan
 	}
 	return specs, plans, nil
 }
 
-// deviceKind says what a method's devices do in the ladder.
-func deviceKind(m fencing.Method) ha.DeviceKind {
-	switch {
-	case m.Proof == ha.StorageRevoked:
-		return ha.StorageDevice
-	case m.Proof == ha.PoisonPill:
-		return ha.PoisonDevice
-	case m.Switches:
-		return ha.PowerDevice
+// planned is what the ladder has to know of an opened device.
+func planned(name string, m fencing.Method, d fencing.Device) ladder.Device {
+	p := ladder.Device{Name: name, Kind: m.Kind()}
+	if d.Storage != nil {
+		p.Storages = d.Storage.Storages()
 	}
-	return ha.ManualDevice
+	if d.Poison != nil {
+		p.MsgWait = d.Poison.MsgWait()
+	}
+	return p
 }
 
 func methodNames(all fencing.Methods) string {

@@ -107,7 +107,7 @@ func settingsCase(t *testing.T, h Harness) {
 	_, good := h.New(t)
 	try := func(what string, settings map[string]string, name string) {
 		t.Helper()
-		_, err := h.Method.New(settings)
+		_, err := h.Method.Power(settings)
 		if !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"`+name+`"`) {
 			t.Errorf("%s: %v, want settings not usable and the name %q", what, err, name)
 		}

@@ -12,8 +12,8 @@ import (
 func Method(fakes map[string]*Fake) fencing.Method {
 	keys := []fencing.Key{{Name: "machine", Required: true, Doc: "the name of a fake"}}
 	return fencing.Method{
-		Name: "fake", Switches: true, Proof: ha.PowerOffConfirmed, Keys: keys,
-		New: func(settings map[string]string) (fencing.Device, error) {
+		Name: "fake", Keys: keys,
+		Power: func(settings map[string]string) (fencing.PowerDevice, error) {
 			if err := fencing.CheckSettings(keys, settings); err != nil {
 				return nil, err
 			}

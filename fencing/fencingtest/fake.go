@@ -85,7 +85,7 @@ func (f *Fake) Reads() int {
 	return f.reads
 }
 
-// Read implements fencing.Device.
+// Read implements fencing.PowerDevice.
 func (f *Fake) Read(ctx context.Context) (fencing.Reading, error) {
 	if err := f.meet(ctx); err != nil {
 		return fencing.Reading{Power: ha.PowerUnknown}, err
@@ -105,10 +105,10 @@ func (f *Fake) Read(ctx context.Context) (fencing.Reading, error) {
 	return r, nil
 }
 
-// Off implements fencing.Device.
+// Off implements fencing.PowerDevice.
 func (f *Fake) Off(ctx context.Context) error { return f.turn(ctx, ha.DeviceOff, ha.PowerOff) }
 
-// On implements fencing.Device.
+// On implements fencing.PowerDevice.
 func (f *Fake) On(ctx context.Context) error { return f.turn(ctx, ha.DeviceOn, ha.PowerOn) }
 
 func (f *Fake) turn(ctx context.Context, a ha.DeviceAction, to ha.Power) error {

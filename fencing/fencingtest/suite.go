@@ -38,13 +38,13 @@ const (
 
 // Run puts the method through every case twice: its device called directly, and through the executor.
 func Run(t *testing.T, h Harness) {
-	if !h.Method.Switches {
+	if h.Method.Power == nil {
 		t.Fatalf("method %s does not switch: the suite is for methods that do", h.Method.Name)
 	}
 	for _, c := range cases {
 		t.Run("direct/"+c.name, func(t *testing.T) {
 			m, settings := h.New(t)
-			d, err := h.Method.New(settings)
+			d, err := h.Method.Power(settings)
 			if err != nil {
 				t.Fatalf("the harness's own settings: %v", err)
 			}
@@ -76,7 +76,7 @@ type driver interface {
 	do(a ha.DeviceAction, timeout time.Duration) outcome
 }
 
-type direct struct{ d fencing.Device }
+type direct struct{ d fencing.PowerDevice }
 
 func (x direct) do(a ha.DeviceAction, timeout time.Duration) outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)

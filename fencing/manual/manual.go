@@ -3,35 +3,7 @@
 // request. The package never reads and never switches anything, and no time that passes counts as a confirmation.
 package manual
 
-import (
-	"context"
-	"fmt"
-
-	"bascule/fencing"
-	"bascule/ha"
-)
+import "bascule/fencing"
 
 // Method is fencing by a person.
-var Method = fencing.Method{Name: "manual", Switches: false, Proof: ha.OperatorConfirmed, New: open}
-
-func open(settings map[string]string) (fencing.Device, error) {
-	if err := fencing.CheckSettings(nil, settings); err != nil {
-		return nil, err
-	}
-	return person{}, nil
-}
-
-// person answers every command with "not me".
-type person struct{}
-
-func (person) Read(context.Context) (fencing.Reading, error) {
-	return fencing.Reading{Power: ha.PowerUnknown}, fmt.Errorf("%w: there is no device to read", fencing.ErrByHand)
-}
-
-func (person) Off(context.Context) error {
-	return fmt.Errorf("%w: there is no device to switch off", fencing.ErrByHand)
-}
-
-func (person) On(context.Context) error {
-	return fmt.Errorf("%w: there is no device to switch on", fencing.ErrByHand)
-}
+var Method = fencing.Method{Name: "manual"}

@@ -30,23 +30,14 @@ func TestAPersonIsNeverADevice(t *testing.T) {
 	if asked != 0 {
 		t.Errorf("%d switching orders were sent", asked)
 	}
-	if manual.Method.Switches || manual.Method.Proof != ha.OperatorConfirmed {
+	if manual.Method.Kind() != ha.ManualDevice {
 		t.Errorf("%+v", manual.Method)
 	}
 }
 
 func TestItHasNoSettings(t *testing.T) {
-	if _, err := manual.Method.New(map[string]string{"url": "x"}); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"url"`) {
+	_, err := fencing.Methods{manual.Method}.Open(fencing.Spec{Name: "p", Node: "node2", Method: "manual", Settings: map[string]string{"url": "x"}})
+	if !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"url"`) {
 		t.Errorf("%v", err)
-	}
-	d, err := manual.Method.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Off(context.Background()); !errors.Is(err, fencing.ErrByHand) {
-		t.Errorf("off: %v", err)
-	}
-	if err := d.On(context.Background()); !errors.Is(err, fencing.ErrByHand) {
-		t.Errorf("on: %v", err)
 	}
 }

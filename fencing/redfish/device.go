@@ -79,7 +79,7 @@ func (d *device) reset(ctx context.Context, kind string, goal ha.Power) error {
 
 // command runs f with a connection of its own and closes it.
 func (d *device) command(ctx context.Context, f func(*gofish.APIClient) error) error {
-	password, err := readPassword(d.s.passwordFile)
+	password, err := fencing.ReadSecret("password_file", d.s.passwordFile)
 	if err != nil {
 		return err
 	}

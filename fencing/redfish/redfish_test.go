@@ -152,9 +152,9 @@ func TestALogOutThatHangsIsGivenUp(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, settings map[string]string) fencing.Device {
+func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
 	t.Helper()
-	d, err := redfish.Method.New(settings)
+	d, err := redfish.Method.Power(settings)
 	if err != nil {
 		t.Fatal(err)
 	}

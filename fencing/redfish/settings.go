@@ -12,9 +12,9 @@ import (
 
 // Method is fencing through Redfish.
 var Method = fencing.Method{
-	Name: "redfish", Switches: true, Proof: ha.PowerOffConfirmed,
-	Keys: keys,
-	New:  open,
+	Name:  "redfish",
+	Keys:  keys,
+	Power: open,
 }
 
 // keys are the settings that the method knows.
@@ -42,7 +42,7 @@ type settings struct {
 	session      bool
 }
 
-func open(raw map[string]string) (fencing.Device, error) {
+func open(raw map[string]string) (fencing.PowerDevice, error) {
 	if err := fencing.CheckSettings(keys, raw); err != nil {
 		return nil, err
 	}

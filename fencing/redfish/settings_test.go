@@ -22,7 +22,7 @@ func TestSettingsSayWhatToWrite(t *testing.T) {
 	good := func() map[string]string {
 		return map[string]string{"url": "https://10.0.9.2", "user": "u", "password_file": "/x", "insecure": "true"}
 	}
-	if _, err := redfish.Method.New(good()); err != nil {
+	if _, err := redfish.Method.Power(good()); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -46,7 +46,7 @@ func TestSettingsSayWhatToWrite(t *testing.T) {
 	} {
 		s := good()
 		s[c.key] = c.value
-		_, err := redfish.Method.New(s)
+		_, err := redfish.Method.Power(s)
 		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %q: %v, want %q", c.key, c.value, err, c.want)
 		}
@@ -56,11 +56,11 @@ func TestSettingsSayWhatToWrite(t *testing.T) {
 	}
 	s := good()
 	delete(s, "insecure")
-	if _, err := redfish.Method.New(s); err == nil || !strings.Contains(err.Error(), "exactly one") {
+	if _, err := redfish.Method.Power(s); err == nil || !strings.Contains(err.Error(), "exactly one") {
 		t.Errorf("no way to know the controller: %v", err)
 	}
 	s["fingerprint"] = "sha256:" + strings.Repeat("0F:", 31) + "0f"
-	if _, err := redfish.Method.New(s); err != nil {
+	if _, err := redfish.Method.Power(s); err != nil {
 		t.Errorf("a fingerprint as openssl writes it: %v", err)
 	}
 }
