@@ -48,6 +48,24 @@ func TestCutOffNodeIsSwitchedOffAfterBothHints(t *testing.T) {
 	w.wantGuest(101, ha.GuestStarting, "n1")
 }
 
+// A machine that comes back after a while talks before it registers: it is not switched off in between.
+func TestReturningNodeHasTimeToRegister(t *testing.T) {
+	w := newWorld(t, 3)
+	w.guest(101, ha.LXC, "n2")
+	w.cut("n2")
+	listed := w.coro.Online
+	w.coro.Online = append(listed, "n2") // its daemon may have died alone
+	w.run(140)
+	w.coro.Online = listed
+	w.gossip["n2"] = ha.GossipView{Known: true, Alive: true}
+	w.run(500) // 64 s after the lease
+	if len(w.sent) != 0 {
+		t.Fatalf("sent %v", w.sent)
+	}
+	w.run(180) // it talks, never registers, and its guest runs nowhere
+	w.wantNode("n2", ha.NodeFencing)
+}
+
 func TestCorosyncGraceWhileItStillListsTheNode(t *testing.T) {
 	w := newWorld(t, 3)
 	w.cut("n2")

@@ -45,7 +45,11 @@ func (r *round) hints(n ha.NodeName, mem *NodeMemory) {
 	}
 	_, lease := r.Store.Leases[n]
 	mark(&mem.LeaseGone, !lease)
+	was := mem.GossipGone
 	mark(&mem.GossipGone, !r.Gossip[n].Alive && n != r.Self)
+	if was != 0 && mem.GossipGone == 0 {
+		mem.GossipBack = r.now
+	}
 }
 
 // admit makes the record of a node that registered for the first time.
@@ -154,20 +158,25 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 }
 
 // lingers treats a node that talks but has had no lease for long: it ended its guests with its permit (R2), or could not and has no
-// watchdog to end it. Nobody else may have them before it is proven off, so after a level's time it is fenced.
+// watchdog to end it. Nobody else may have them before it is proven off, so after a level's time it is fenced: counted from its first
+// word, for a machine that has just booted talks before it registers, and with daemon_grace while corosync lists it.
 func (r *round) lingers(rec *ha.NodeRecord, mem *NodeMemory) {
 	held := false
 	for _, id := range sorted(r.guests) {
 		g := r.guests[id]
 		held = held || g.Node == rec.Node && g.Incarnation == rec.Incarnation && g.Requested == ha.RequestedStarted
 	}
-	due := max(mem.LeaseGone, r.Promises[rec.Node]).Add(r.Timing.LevelTimeout)
+	wait := r.Timing.LevelTimeout
+	if r.Corosync.Known && slices.Contains(r.Corosync.Online, rec.Node) {
+		wait = max(wait, r.Timing.DaemonGrace)
+	}
+	due := max(mem.LeaseGone, mem.GossipBack, r.Promises[rec.Node]).Add(wait)
 	switch {
 	case !held:
 	case r.now < due:
 		r.wakeAt(due)
 	default:
-		r.beginFence(rec, mem, fmt.Sprintf("it has had no lease for %v although gossip reaches it, and its guests run nowhere", r.Timing.LevelTimeout))
+		r.beginFence(rec, mem, fmt.Sprintf("it has had no lease for %v although gossip reaches it, and its guests run nowhere", wait))
 	}
 }
 

@@ -39,6 +39,7 @@ type State struct {
 type NodeMemory struct {
 	LeaseGone  ha.Instant // first seen gone; 0: it stands
 	GossipGone ha.Instant // first seen dead in gossip; 0: alive
+	GossipBack ha.Instant // when it was first seen alive after that; 0: it was never seen dead
 	Returned   ha.Instant // registered and alive again since, while being fenced
 	LetIn      ha.Instant // when it was let in after a new boot
 	Revoked    ha.Instant // when the proven incarnation's lease was last asked to be revoked

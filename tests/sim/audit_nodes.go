@@ -114,7 +114,7 @@ func (a *audit) fencing(x Applied, n ha.NodeName, inc ha.Incarnation) {
 	if d == nil {
 		return
 	}
-	listed := d.coro.Known && now-d.coroAt > time.Second && slices.Contains(d.coro.Online, n)
+	listed := d.coro.Known && x.Sent-d.coroAt > time.Second && slices.Contains(d.coro.Online, n)
 	if listed && s.inc == inc && !a.restored() && now-s.since < roughly(t.DaemonGrace) {
 		a.j.violate("fence", "%s begins to fence %s %v after its lease ended, although corosync lists it", x.By, n, now-s.since)
 	}

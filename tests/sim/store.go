@@ -53,14 +53,15 @@ type storeVoter struct {
 
 // Applied is one write that took effect.
 type Applied struct {
-	Rev   int64      // the store's revision afterwards
-	By    string     // node of the client; "" for raft's leader itself (expiry) and restores
-	Proc  *Proc      // the client's process, perhaps dead by now; nil likewise
-	Txn   *ha.Txn    // of a transaction, else nil; not to be changed
-	Op    string     // "txn", "grant", "revoke", "expire", "restore"
-	Lease ha.LeaseID // of a lease operation
-	Gone  []string   // keys that went away with the lease
-	Term  ha.Term    // the transaction's own guard
+	Rev   int64         // the store's revision afterwards
+	By    string        // node of the client; "" for raft's leader itself (expiry) and restores
+	Proc  *Proc         // the client's process, perhaps dead by now; nil likewise
+	Txn   *ha.Txn       // of a transaction, else nil; not to be changed
+	Op    string        // "txn", "grant", "revoke", "expire", "restore"
+	Lease ha.LeaseID    // of a lease operation
+	Gone  []string      // keys that went away with the lease
+	Term  ha.Term       // the transaction's own guard
+	Sent  time.Duration // when the client sent it
 	At    time.Duration
 }
 

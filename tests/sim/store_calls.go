@@ -32,7 +32,7 @@ func (c *Client) Commit(t ha.Txn, timeout time.Duration, done func(rev int64, er
 		before = max(before, g.Rev)
 	}
 	until := c.proc.Clock().Now().Add(timeout)
-	c.lose(&storeRequest{op: opTxn, txn: &t}, timeout*2/3, func(a storeAnswer, sent bool) {
+	c.lose(&storeRequest{op: opTxn, txn: &t, sent: c.store.loop.Now()}, timeout*2/3, func(a storeAnswer, sent bool) {
 		if a.err == ha.ErrUnavailable && sent {
 			c.settle(&t, before, until, done)
 			return

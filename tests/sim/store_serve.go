@@ -25,6 +25,7 @@ type storeRequest struct {
 	by    string
 	proc  *Proc
 	txn   *ha.Txn
+	sent  time.Duration
 	keys  []string // to read
 	lease ha.LeaseID
 	ttl   time.Duration

@@ -36,7 +36,7 @@ func (s *Store) applyTxn(r *storeRequest) (int64, error) {
 	gone := s.remove(tx.Dels)
 	if len(put)+len(gone) > 0 {
 		s.rev = next
-		s.publish(put, gone, Applied{By: r.by, Proc: r.proc, Txn: tx, Op: "txn", Term: tx.Term})
+		s.publish(put, gone, Applied{By: r.by, Proc: r.proc, Txn: tx, Op: "txn", Term: tx.Term, Sent: r.sent})
 	}
 	return s.rev, nil
 }
