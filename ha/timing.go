@@ -73,8 +73,14 @@ func Profile(name string) (Timing, error) {
 func (t Timing) PermitDeadline(sent Instant) Instant { return sent.Add(t.LeaseTTL - t.DriftMargin) }
 
 // PromiseEnd is how long a peer that received a request at `received` keeps its promise to take no part in recovering the asker's
-// guests: the permit that it gives ends a TTL less the margin after the request was sent, by another clock (DESIGN part 5).
-func (t Timing) PromiseEnd(received Instant) Instant { return received.Add(t.LeaseTTL + t.DriftMargin) }
+// guests: the permit that it gives ends the asker's TTL less the margin after the request was sent, by another clock (DESIGN part 5).
+// ttl is the asker's lease TTL: while a profile is being changed it may be longer than ours.
+func (t Timing) PromiseEnd(received Instant, ttl time.Duration) Instant {
+	return received.Add(max(t.LeaseTTL, ttl) + t.DriftMargin)
+}
+
+// MaxLeaseTTL bounds lease_ttl, and so how long a member can bind another one by a request.
+const MaxLeaseTTL = time.Minute
 
 // AskBy is how long after its last good renewal a node that lost the store has its first answers from the peers, at the latest: a
 // renewal is due, fails, the round before missed a peer that had not noticed yet, and one more round.
@@ -124,6 +130,7 @@ func (t Timing) Check() error {
 		name string
 	}{
 		{t.RenewEvery > 0 && t.LeaseTTL > 0, "lease_ttl and renew_every must be positive"},
+		{t.LeaseTTL <= MaxLeaseTTL, fmt.Sprintf("lease_ttl %v must be at most %v", t.LeaseTTL, MaxLeaseTTL)},
 		{t.LongestStall() > t.RenewTimeout, fmt.Sprintf("lease_ttl %v - drift margin %v - renew_every %v must exceed renew_timeout %v, or one lost renewal ends the permit", t.LeaseTTL, t.DriftMargin, t.RenewEvery, t.RenewTimeout)},
 		{t.AskBy() < t.LeaseTTL-t.DriftMargin, fmt.Sprintf("2 x renew_every + renew_timeout + 2 x peer_timeout = %v must be under lease_ttl - drift margin = %v, or a store that dies ends every permit before the peers can answer", t.AskBy(), t.LeaseTTL-t.DriftMargin)},
 		{t.LeaseTTL%time.Second == 0, fmt.Sprintf("lease_ttl %v must be whole seconds (etcd's unit)", t.LeaseTTL)},

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -45,9 +46,12 @@ type Agent struct {
 	leads  chan struct{} // wakes the leader's loop
 	heard  chan struct{} // gossip changed
 	peers  chan []byte   // messages of the other members
+	seen   chan seenFile // what is to be kept over restarts, the newest
 	sync   chan struct{} // asks to send the permit's guests to the guard
 	permit turn          // to make and send a permit: an older list of guests never overtakes a newer one
 	report turn          // to write the node report
+
+	arming atomic.Bool // the guard is being asked to arm the watchdog
 
 	mu        sync.Mutex
 	lease     node.Lease
@@ -73,7 +77,7 @@ type Agent struct {
 // New makes an agent; Run starts it.
 func New(c Config) *Agent {
 	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1), heard: make(chan struct{}, 1), peers: make(chan []byte, 64),
-		sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, subs: map[chan struct{}]struct{}{}}
+		seen: make(chan seenFile, 1), sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, subs: map[chan struct{}]struct{}{}}
 	a.reports = newReporter(a)
 	a.readings = &readings{wake: a.WakeLeader}
 	return a
@@ -89,6 +93,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.viewLoop(ctx) })
 	g.Go(func() error { return a.healthLoop(ctx) })
 	g.Go(func() error { return a.peerLoop(ctx) })
+	g.Go(func() error { return a.seenLoop(ctx) })
 	g.Go(func() error { return a.reports.loop(ctx) })
 	if !a.cfg.Node.Witness {
 		g.Go(func() error { return a.lookLoop(ctx) })

@@ -41,5 +41,8 @@ func (a *Agent) device(ctx context.Context, c ha.DeviceCommand) {
 	if c.Action != ha.DeviceRead {
 		a.log.WithField("node", string(c.Node)).WithField("term", int64(c.Term)).Warnf("%s: sending %q", c.Device, c.Action)
 	}
-	a.readings.add(a.cfg.Executor.Do(ctx, c))
+	r := a.cfg.Executor.Do(ctx, c)
+	if a.Lease().Term == c.Term { // an answer to an earlier leadership says nothing to this one's memory
+		a.readings.add(r)
+	}
 }

@@ -34,10 +34,10 @@ func (a *Agent) askGuard(ctx context.Context, refused error) {
 	c, cancel := context.WithTimeout(ctx, guardEvery)
 	defer cancel()
 	st, err := a.cfg.Guard.Status(c)
-	if err != nil {
-		st = ha.GuardStatus{}
-	}
 	a.mu.Lock()
+	if err != nil { // what it watches stays known: a permit that left it out would leave it unwatched
+		st = ha.GuardStatus{Guests: a.guard.Guests}
+	}
 	changed := st.Driver != a.guard.Driver || st.Armed != a.guard.Armed || st.Connected != a.guard.Connected || st.Phase != a.guard.Phase
 	a.guard = st
 	permitted := !a.leaving && a.lease.Valid(a.cfg.Now())
@@ -64,12 +64,27 @@ func (a *Agent) askGuard(ctx context.Context, refused error) {
 		a.Problem("guard timing", "")
 	}
 	if st.Driver != "" && !st.Armed && permitted { // the permit goes first: an armed guard without one would end the guests
-		if err := a.cfg.Guard.Arm(c); err != nil {
-			a.Problem("watchdog", "the watchdog cannot be armed: "+err.Error()+"; this node gives no proof by self-fencing")
-			return
-		}
+		a.arm(ctx)
+		return
 	}
 	a.Problem("watchdog", "")
+}
+
+// arm asks for the watchdog in the background, once at a time: a device that hangs while it is opened must not hold up permits.
+func (a *Agent) arm(ctx context.Context) {
+	if !a.arming.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer a.arming.Store(false)
+		c, cancel := context.WithTimeout(ctx, 2*guardEvery)
+		defer cancel()
+		text := ""
+		if err := a.cfg.Guard.Arm(c); err != nil {
+			text = "the watchdog cannot be armed: " + err.Error() + "; this node gives no proof by self-fencing"
+		}
+		a.Problem("watchdog", text)
+	}()
 }
 
 // endPermit tells the guard that the permit ended before its deadline. A guard that does not answer lets it run out.
@@ -78,6 +93,9 @@ func (a *Agent) endPermit(ctx context.Context) {
 	defer cancel()
 	if a.cfg.Guard == nil {
 		return
+	}
+	if a.permit.take(c) == nil { // no permit that was read before this may be sent after it
+		defer a.permit.give()
 	}
 	if err := a.cfg.Guard.End(c); err != nil {
 		a.log.WithField("reason", err.Error()).Warn("the guard did not take the end of the permit; it ends the guests at the permit's deadline")

@@ -35,9 +35,7 @@ func (a *Agent) adoptable(ctx context.Context) (ha.LeaseID, ha.Instant) {
 	if err != nil || json.Unmarshal(b, &f) != nil || f.Incarnation != a.cfg.Node.Incarnation || f.Lease == 0 || f.TTL != a.cfg.Node.Timing.LeaseTTL {
 		return 0, 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
-	defer cancel()
-	st, err := a.cfg.Guard.Status(ctx)
+	st, err := a.guardStatus(ctx)
 	if err != nil || st.Phase != guardPermitted || a.cfg.Now() >= st.Deadline {
 		return 0, 0
 	}
@@ -47,6 +45,27 @@ func (a *Agent) adoptable(ctx context.Context) (ha.LeaseID, ha.Instant) {
 	a.log.WithField("reason", "lease and permit are unbroken").Info("going on with the lease of the process before")
 	return f.Lease, st.Deadline
 }
+
+// guardStatus asks the guard for as long as a permit of the process before may be in force: one lost answer must not cost the
+// guests.
+func (a *Agent) guardStatus(ctx context.Context) (ha.GuardStatus, error) {
+	end := a.cfg.Now().Add(a.cfg.Node.Timing.LeaseTTL)
+	for {
+		c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
+		st, err := a.cfg.Guard.Status(c)
+		cancel()
+		if err == nil || ctx.Err() != nil || a.cfg.Now() >= end {
+			return st, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(statusPause):
+		}
+	}
+}
+
+// statusPause is between two tries to hear from the guard at the start.
+const statusPause = 200 * time.Millisecond
 
 // keepLease writes the lease's id for the next process. Failing costs only the re-adoption.
 func (a *Agent) keepLease(id ha.LeaseID) {
@@ -72,7 +91,6 @@ func (a *Agent) grant(ctx context.Context) {
 // register binds the lease key to the lease; the report goes with it so that nobody sees one without the other.
 func (a *Agent) register(ctx context.Context, id ha.LeaseID) {
 	self := a.cfg.Node.Self
-	rep := a.reports.build(id)
 	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
 	defer cancel()
 	var own ha.NodeRecord
@@ -83,10 +101,16 @@ func (a *Agent) register(ctx context.Context, id ha.LeaseID) {
 		a.send(ctx, node.Registered{ID: id, Dead: true})
 		return
 	}
-	var guards []ha.Guard
 	if err == nil {
-		guards, err = a.reports.guards(c, ha.KeyLease(self), ha.KeyReport(self))
+		err = a.report.take(c) // an older report must not land on a newer one: "armed" on "leaving" least of all
 	}
+	if err != nil {
+		a.send(ctx, node.Registered{ID: id})
+		return
+	}
+	defer a.report.give()
+	rep := a.reports.build(id)
+	guards, err := a.reports.guards(c, ha.KeyLease(self), ha.KeyReport(self))
 	if err != nil {
 		a.send(ctx, node.Registered{ID: id})
 		return

@@ -30,7 +30,12 @@ func (a *Agent) Leave(ctx context.Context) error {
 	if err := a.sayLeaving(ctx); err != nil {
 		return fmt.Errorf("the store did not take the message that %s leaves: its guard stays armed and ends the protected guests with the permit; start basculed again: %w", a.cfg.Node.Self, err)
 	}
+	defer a.report.give() // nothing may write over what was said before the lease is gone
 	if a.cfg.Guard != nil {
+		if err := a.permit.take(ctx); err != nil { // a permit on its way comes first, and none follows
+			return fmt.Errorf("a permit was still on its way to the guard: it ends the protected guests with the permit: %w", err)
+		}
+		defer a.permit.give()
 		if err := a.cfg.Guard.Disarm(ctx); err != nil {
 			return fmt.Errorf("the guard did not disarm; it ends the protected guests with the permit: %w", err)
 		}
@@ -49,14 +54,18 @@ func (a *Agent) Leave(ctx context.Context) error {
 // errPermitEnded: with the permit the right to write the report is gone, too.
 var errPermitEnded = errors.New("this node's permit ended first")
 
-// sayLeaving writes the report that says leaving and disarmed. Only nil means that the store has it: a flush that has nothing
-// to do because the lease ended meanwhile has written nothing.
+// sayLeaving writes the report that says leaving and disarmed. Only nil means that the store has it, and that the turn to write reports
+// is ours: a flush that has nothing to do because the lease ended meanwhile has written nothing.
 func (a *Agent) sayLeaving(ctx context.Context) error {
 	for {
 		a.reports.flush(ctx)
+		if err := a.report.take(ctx); err != nil {
+			return err
+		}
 		if a.reports.saidLeaving() {
 			return nil
 		}
+		a.report.give()
 		if !a.Lease().Valid(a.cfg.Now()) {
 			return errPermitEnded
 		}

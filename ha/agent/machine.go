@@ -45,14 +45,16 @@ func (a *Agent) machineLoop(ctx context.Context, kept node.Kept) error {
 
 // publish makes the lease's state visible to the other loops.
 func (a *Agent) publish(s node.State) {
-	l, standing := s.Lease, standingOf(s)
+	l, standing := s.Lease, standingOf(s, a.cfg.Node.Timing.LeaseTTL)
 	a.mu.Lock()
 	old, was := a.lease, a.standing
 	a.lease, a.standing = l, standing
 	a.mu.Unlock()
 	a.notePeers(s)
-	if !was.equal(standing) {
+	if !was.seen().equal(standing.seen()) {
 		a.keepSeen(standing)
+	}
+	if !was.equal(standing) {
 		a.reports.wake()
 		a.WakeLeader()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"bascule/ha"
 	"bascule/ha/node"
@@ -16,6 +17,7 @@ type peerMessage struct {
 	Incarnation ha.Incarnation `json:"incarnation"` // of the asker
 	Round       int64          `json:"round"`
 	List        int64          `json:"list,omitempty"`
+	TTL         time.Duration  `json:"ttl,omitempty"` // the asker's lease TTL
 	Promise     bool           `json:"promise,omitempty"`
 	Why         string         `json:"why,omitempty"`
 }
@@ -45,14 +47,14 @@ func (a *Agent) peerLoop(ctx context.Context) error {
 			case p.Answer:
 				a.send(ctx, node.PeerAnswered{From: p.From, Incarnation: p.Incarnation, Round: p.Round, Promise: p.Promise, Why: p.Why})
 			default:
-				a.send(ctx, node.PeerAsked{From: p.From, Incarnation: p.Incarnation, Round: p.Round, List: p.List})
+				a.send(ctx, node.PeerAsked{From: p.From, Incarnation: p.Incarnation, Round: p.Round, List: p.List, TTL: p.TTL})
 			}
 		}
 	}
 }
 
 func (a *Agent) askPeers(f node.AskPeers) {
-	b := ha.Encode(peerMessage{From: a.cfg.Node.Self, Incarnation: a.cfg.Node.Incarnation, Round: f.Round, List: f.List})
+	b := ha.Encode(peerMessage{From: a.cfg.Node.Self, Incarnation: a.cfg.Node.Incarnation, Round: f.Round, List: f.List, TTL: a.cfg.Node.Timing.LeaseTTL})
 	for _, n := range f.To {
 		a.tellPeer(n, b)
 	}
@@ -85,6 +87,7 @@ func (a *Agent) notePeers(s node.State) {
 		back = "the store (etcd) shows an older state than this node has seen: it was restored or replaced; every guest is frozen until all members have reported; start basculed on those that have not, or hactl confirm-off what is off for good"
 	}
 	a.Problem("epoch", back)
+	a.setProblem("unlisted", s.Unlisted(a.cfg.Node.Self) && !a.cfg.Node.Witness, "this node is not in the cluster's list of members, so it neither leads nor is asked for promises: bring the same members: into the configuration of all members and restart basculed on them, one after the other; the leader takes the list over")
 }
 
 // deputize revokes the lease of a leader that is proven off.

@@ -76,11 +76,12 @@ func TestLeaseIsNotAdoptedAfterABreak(t *testing.T) {
 				w.kill("n1")
 				spoil(w)
 				a := w.start("n1")
-				w.pass(time.Second)
+				w.pass(6 * time.Second) // the guard is asked again for as long as a permit may last
 				if got := a.Lease(); got.ID == old {
 					t.Errorf("lease %d was adopted", old)
 				}
 				w.guarding("n1", func(g *fakeGuard) { g.down = false })
+				w.nodes["n1"].guard.enforce() // as a guard does when it is started
 				w.until(30*time.Second, "101 runs under a new lease", func(s ha.Snapshot) bool {
 					return w.runsAlone(101, "n1") && s.Leases["n1"].Rec.Lease > old && a.Lease().Valid(w.boottime())
 				})

@@ -80,7 +80,7 @@ func (a *Agent) step(ctx context.Context, d node.Do) (node.Outcome, string) {
 		if !a.Lease().Acts(a.cfg.Now()) {
 			return node.Transient, "the permit ended"
 		}
-		return outcome(p.Start(ctx, d.Guest, d.Kind))
+		return begun(p.Start(ctx, d.Guest, d.Kind))
 	case node.StepConfirm:
 		return a.confirm(ctx, d)
 	case node.StepCause:
@@ -97,6 +97,14 @@ func (a *Agent) step(ctx context.Context, d node.Do) (node.Outcome, string) {
 		return a.giveOnboot(ctx, d)
 	}
 	return node.Failed, fmt.Sprintf("unknown step %q", d.Step)
+}
+
+// begun is outcome for a start: one whose end did not come in time goes on by itself.
+func begun(err error) (node.Outcome, string) {
+	if errors.Is(err, ha.ErrStillRunning) || errors.Is(err, context.DeadlineExceeded) {
+		return node.Working, err.Error()
+	}
+	return outcome(err)
 }
 
 // outcome turns a Proxmox error into the machine's word.

@@ -70,9 +70,12 @@ func (a *Agent) announce(ctx context.Context, rec ha.GuestRecord, rev int64) (no
 		return out, msg
 	}
 	a.mu.Lock()
-	clusterRev := a.view.Cluster.Rev
+	cluster, epoch := a.view.Cluster, a.standing.epoch
 	a.mu.Unlock()
-	t := a.cfg.Node.Announcement(a.cfg.Now(), rec, rev, ownRev, clusterRev)
+	if cluster.Rec.Epoch != epoch.Known { // the view is ahead of the machine, which has not taken the epoch in
+		return node.Transient, "the store's epoch has just changed"
+	}
+	t := a.cfg.Node.Announcement(a.cfg.Now(), rec, rev, ownRev, cluster.Rev)
 	newer, err := a.cfg.Store.Commit(ctx, t)
 	a.reports.settled(t, newer, err)
 	if err != nil {

@@ -66,7 +66,7 @@ func (c *Client) Arm(ctx context.Context) (Status, error) {
 
 // Disarm is the orderly stop and returns nil when the watchdog is disarmed. The caller has committed `disarmed` before.
 func (c *Client) Disarm(ctx context.Context) (Status, error) {
-	return c.call(ctx, watchdogLimit, request{Op: opDisarm})
+	return c.call(ctx, watchdogLimit, request{Op: opDisarm, Disarm: &node.GuardDisarm{Sent: c.stamp()}})
 }
 
 // Status asks how the guard is.

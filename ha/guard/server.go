@@ -134,7 +134,10 @@ func decodeRequest(line []byte) (node.GuardEvent, error) {
 	case opArm:
 		return node.GuardArm{}, nil
 	case opDisarm:
-		return node.GuardDisarm{}, nil
+		if r.Disarm == nil { // an older agent
+			return node.GuardDisarm{}, nil
+		}
+		return *r.Disarm, nil
 	case opPermit:
 		if r.Permit == nil {
 			return nil, errors.New("permit request without a permit")

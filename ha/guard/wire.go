@@ -24,6 +24,7 @@ type request struct {
 	Op     string            `json:"op"`
 	Permit *node.GuardPermit `json:"permit,omitempty"`
 	End    *node.GuardEnd    `json:"end,omitempty"`
+	Disarm *node.GuardDisarm `json:"disarm,omitempty"`
 }
 
 type answer struct {

@@ -109,8 +109,11 @@ type (
 	}
 	// GuardArm asks for an armed watchdog.
 	GuardArm struct{}
-	// GuardDisarm is the agent's orderly stop, sent only after it committed `disarmed`.
-	GuardDisarm struct{}
+	// GuardDisarm is the agent's orderly stop, sent only after it committed `disarmed`. Sent orders it among the permits: one that was
+	// sent before it and comes later must not make the guests subject to a deadline again. 0: of an older agent.
+	GuardDisarm struct {
+		Sent ha.Instant
+	}
 	// GuardTick says that time has passed.
 	GuardTick struct{}
 	// GuardScanResult answers the GuardScan with the same Seq. With a Problem it verifies nothing.

@@ -150,7 +150,7 @@ func (m *guardStep) handle(e GuardEvent) {
 	case GuardArm:
 		m.arm()
 	case GuardDisarm:
-		m.disarm()
+		m.disarm(e)
 	case GuardScanResult:
 		m.scanned(e)
 	case GuardWatchdogOK:

@@ -26,7 +26,7 @@ func (m *guardStep) arm() {
 
 // disarm takes the agent's orderly stop. After the permit's end it comes too late: the kill goes first, and its end
 // (clean) is soon enough.
-func (m *guardStep) disarm() {
+func (m *guardStep) disarm(e GuardDisarm) {
 	s := &m.s
 	switch s.Phase {
 	case GuardGrace, GuardKilling, GuardFailing:
@@ -35,6 +35,7 @@ func (m *guardStep) disarm() {
 		if s.Phase != GuardDisarmed {
 			m.to(GuardDisarmed, "the agent stopped in order; %d guests are left as they are", len(s.Guests))
 		}
+		s.Sent = max(s.Sent, min(e.Sent, m.now))
 		s.Want, s.Healthy, s.Opening = false, false, false
 		s.Disarming, s.Scanning, s.Fault = true, false, ""
 		s.NextFeed = m.now

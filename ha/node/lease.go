@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"bascule/ha"
@@ -18,7 +19,8 @@ type Lease struct {
 	Term       ha.Term    // 0: not leading
 	Campaign   bool       // in flight
 	NoLeader   bool       // the store's view has no leader
-	OldTerm    ha.Term    // the view says that we lead under a term that this process never won
+	OldTerm    ha.Term    // a term that we do not act under, but whose leader key may still carry our lease: given back until it is gone
+	ResignAt   ha.Instant // when it is given back next
 	GuardClean bool
 	Leaving    bool
 	Unbroken   bool  // a new lease is being taken under a permit that has not ended: its guests run on
@@ -87,9 +89,11 @@ func (m *machine) stepLease(e Event) {
 			return
 		}
 		l.NoLeader = e.Term == 0
-		l.OldTerm = 0
-		if e.Mine && e.Term != l.Term && !l.Campaign {
-			l.OldTerm = e.Term
+		switch {
+		case !e.Mine || e.Term == l.Term:
+			l.OldTerm = 0
+		case !l.Campaign && l.OldTerm != e.Term:
+			l.OldTerm, l.ResignAt = e.Term, m.now
 		}
 		if l.Term != 0 && e.Term != l.Term && !l.Campaign {
 			l.Term = 0
@@ -98,7 +102,7 @@ func (m *machine) stepLease(e Event) {
 		l.Campaign = false
 		l.NextTry = m.now.Add(retryPause)
 		if e.Term != 0 && l.Acts(m.now) && !l.Leaving {
-			l.Term, l.NoLeader = e.Term, false
+			l.Term, l.OldTerm, l.NoLeader = e.Term, 0, false
 		}
 	case Leave:
 		l.Leaving = true
@@ -146,7 +150,7 @@ func (m *machine) gone() {
 		m.lose()
 		return
 	}
-	l.ID, l.Phase, l.Term, l.Registered, l.Unbroken = 0, LeaseEnding, 0, 0, true
+	l.ID, l.Phase, l.Term, l.OldTerm, l.Registered, l.Unbroken = 0, LeaseEnding, 0, 0, 0, true
 }
 
 // lose ends the permit and the leadership, also when its deadline lies ahead; the guard ends what runs.
@@ -155,7 +159,7 @@ func (m *machine) lose() {
 	if l.Valid(m.now) {
 		m.out = append(m.out, EndPermit{})
 	}
-	l.ID, l.Phase, l.Deadline, l.Term, l.GuardClean, l.Registered = 0, LeaseEnding, min(l.Deadline, m.now), 0, false, 0
+	l.ID, l.Phase, l.Deadline, l.Term, l.OldTerm, l.GuardClean, l.Registered = 0, LeaseEnding, min(l.Deadline, m.now), 0, 0, false, 0
 	l.Leased, l.Unbroken = min(l.Leased, m.now), false
 	m.dropJobs()
 }
@@ -175,10 +179,11 @@ func (m *machine) permit(deadline ha.Instant) {
 	}
 }
 
+// resign ends this leadership; the key is given back until the store's view shows it gone: as long as it carries a lease that is
+// renewed, nobody else can lead.
 func (m *machine) resign() {
 	if l := &m.s.Lease; l.Term != 0 {
-		m.out = append(m.out, Resign{Term: l.Term})
-		l.Term = 0
+		l.OldTerm, l.ResignAt, l.Term = l.Term, m.now, 0
 	}
 }
 
@@ -196,12 +201,12 @@ func (m *machine) driveLease() {
 		l.Phase = LeaseRenewing
 		m.out = append(m.out, Renew{ID: l.ID})
 	}
-	if l.OldTerm != 0 { // a term of the process before this one: give it back, so that somebody leads at once
+	if l.OldTerm != 0 && m.now >= l.ResignAt {
 		m.out = append(m.out, Resign{Term: l.OldTerm})
-		l.OldTerm = 0
+		l.ResignAt = m.now.Add(m.c.Timing.RenewEvery)
 	}
 	held := l.Phase == LeaseHeld || l.Phase == LeaseRenewing
-	if held && l.NoLeader && l.Term == 0 && !l.Campaign && !l.Leaving && !m.c.Witness && l.Acts(m.now) && !m.s.Newer && m.now >= max(l.Quiet, l.NextTry) {
+	if held && l.NoLeader && l.Term == 0 && !l.Campaign && !l.Leaving && !m.c.Witness && l.Acts(m.now) && !m.s.Newer && !m.s.Unlisted(m.c.Self) && m.now >= max(l.Quiet, l.NextTry) {
 		l.Campaign = true
 		m.out = append(m.out, Campaign{ID: l.ID})
 	}
@@ -213,18 +218,32 @@ func (m *machine) clean() bool { return m.s.Lease.GuardClean || m.c.Witness }
 // mayGrant: a new lease only when nothing of a former permit can be running here, or while the permit is unbroken.
 func (m *machine) mayGrant() bool { return m.clean() || m.s.Lease.Unbroken }
 
+// Unlisted says whether the cluster's member list is known and lacks this node. Nobody asks it for promises then, so it must not lead:
+// a leader that lists it has to come first.
+func (s State) Unlisted(self ha.NodeName) bool {
+	return s.ListRev != 0 && !slices.Contains(s.Members, self)
+}
+
 // Quiet says whether the daemon started so short ago that it may have forgotten a promise.
 func (s State) Quiet(now ha.Instant) bool { return now < s.Lease.Quiet }
 
 // nextLease is when driveLease has something to do at the latest; 0: only after an event.
 func (m *machine) nextLease() ha.Instant {
+	next := m.nextTry()
+	if l := m.s.Lease; l.OldTerm != 0 && (next == 0 || l.ResignAt < next) {
+		return l.ResignAt
+	}
+	return next
+}
+
+func (m *machine) nextTry() ha.Instant {
 	l := m.s.Lease
 	switch {
 	case l.Phase == LeaseEnding && m.mayGrant() && !l.Leaving:
 		return max(l.NextTry, m.now)
 	case l.Phase == LeaseHeld:
 		next := max(l.NextTry, min(l.Sent.Add(m.c.Timing.RenewEvery), l.Deadline))
-		if l.NoLeader && !l.Campaign && l.Term == 0 && !l.Leaving && !m.c.Witness {
+		if l.NoLeader && !l.Campaign && l.Term == 0 && !l.Leaving && !m.c.Witness && !m.s.Unlisted(m.c.Self) {
 			next = min(next, max(l.Quiet, l.NextTry))
 		}
 		return next

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"bascule/ha"
 )
@@ -24,7 +26,8 @@ type PeerAsked struct {
 	From        ha.NodeName
 	Incarnation ha.Incarnation // of the asker; the answer repeats it
 	Round       int64
-	List        int64 // revision of the member list that the asker goes by
+	List        int64         // revision of the member list that the asker goes by
+	TTL         time.Duration // the asker's lease TTL, the length of its permits; 0: of an older version, like ours
 }
 
 // PeerAnswered is a member's answer to our request.
@@ -63,7 +66,7 @@ func (m *machine) stepPeers(e Event) {
 	case PeerAsked:
 		why := m.refusal(e)
 		if why == "" {
-			m.promise(e.From)
+			m.promise(e.From, e.TTL)
 		}
 		m.out = append(m.out, AnswerPeer{To: e.From, Incarnation: e.Incarnation, Round: e.Round, Promise: why == "", Why: why})
 	case PeerAnswered:
@@ -80,10 +83,12 @@ func (m *machine) refusal(e PeerAsked) string {
 		return string(e.From) + " is no member of this cluster"
 	case e.List < m.s.ListRev:
 		return "it goes by an old member list"
+	case e.TTL > ha.MaxLeaseTTL:
+		return fmt.Sprintf("its lease_ttl %v is longer than any that is allowed", e.TTL)
 	case m.s.Quiet(m.now) && !m.s.Peers.Failing && !m.s.Synced:
 		return "just started, the store has not been seen yet"
 	case m.s.Peers.Failing:
-		l.Term = 0 // what is on its way ends with this leadership's own deadline
+		m.resign() // what is on its way ends with this leadership's own deadline
 		return ""
 	case l.Term != 0:
 		return "it leads the cluster"
@@ -94,15 +99,15 @@ func (m *machine) refusal(e PeerAsked) string {
 }
 
 // promise gives the word: until its end this node takes no part in recovering the asker's guests. It never shortens an earlier one.
-func (m *machine) promise(to ha.NodeName) {
+func (m *machine) promise(to ha.NodeName, ttl time.Duration) {
 	p := map[ha.NodeName]ha.Instant{}
 	for _, n := range sorted(m.s.Promises) {
 		if until := m.s.Promises[n]; until > m.now {
 			p[n] = until
 		}
 	}
-	p[to] = max(p[to], m.c.Timing.PromiseEnd(m.now))
-	m.s.Promises = p
+	p[to] = max(p[to], m.c.Timing.PromiseEnd(m.now, ttl))
+	m.s.Promises, m.s.Longest = p, max(m.s.Longest, ttl)
 }
 
 // answered takes in an answer. With the last one missing the permit goes on, counted from the sending of the round.

@@ -49,6 +49,13 @@ func (m *machine) resume(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 	default:
 		if m.mayAct() {
 			m.begin(id, g, rec, g.Job.Step)
+			return
+		}
+		switch g.Job.Step { // what was verified is old when the way is free again
+		case StepStart:
+			g.Job.Step = StepRecheck
+		case StepMigrate:
+			g.Job.Step = StepVerify
 		}
 	}
 }
@@ -74,6 +81,8 @@ func (m *machine) stepDone(e StepDone) {
 	case e.Outcome == Transient && e.Step == StepMigrate: // it may run: asking again would meet its own lock
 		g.Job.Step, g.Job.NotBefore = StepSettle, m.now.Add(transientPause)
 		g.Job.MoveError = e.Message
+	case e.Outcome == Working && e.Step == StepStart: // it goes on: whether the guest runs is all that counts now
+		g.Job.Step = StepConfirm
 	case e.Outcome == Transient && m.hopeless(g.Job, rec):
 		m.attemptFailed(&g, StepDone{Message: fmt.Sprintf("not possible here for %v: %s", hopelessAfter, e.Message)})
 		g.Job.Step = StepScan // another node may be able to

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"bascule/ha"
 	"bascule/ha/ladder"
 )
@@ -39,6 +41,7 @@ type State struct {
 	Gossip    map[ha.NodeName]ha.GossipView
 	Peers     Peers
 	Promises  map[ha.NodeName]ha.Instant // given to other members, with their ends: until then no part is taken in recovering their guests
+	Longest   time.Duration              // the longest TTL of an asker that was given a promise by this process
 	Silent    []ha.NodeName              // members that missed the last round of asking
 	Watched   map[ha.NodeName]Watched
 	Revoked   ha.LeaseID // that was last asked to be revoked as a deputy
@@ -123,7 +126,7 @@ const (
 	Elsewhere  Outcome = "elsewhere"   // claim: another node's directory has it, one that nobody proved dead
 	NotRunning Outcome = "not-running" // confirm
 	Unclean    Outcome = "unclean"     // scan: something is left
-	Working    Outcome = "working"     // scan: a worker of Proxmox is at it
+	Working    Outcome = "working"     // scan, start: a worker of Proxmox is at it
 	ByUser     Outcome = "by-user"     // cause: a user's own stop task
 	Passing    Outcome = "passing"     // cause: a stop that does not change the wish (backup, migration, shutdown)
 )

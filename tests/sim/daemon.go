@@ -162,9 +162,10 @@ func (d *Daemon) publish(old node.State) {
 		d.rep.wake()
 	}
 	e, we := d.state.Epoch, old.Epoch
-	if e.Known != we.Known || e.Taken != we.Taken || e.WentBack != we.WentBack || d.state.ListRev != old.ListRev || e.Rev/1000 != we.Rev/1000 {
+	if e.Known != we.Known || e.Taken != we.Taken || e.WentBack != we.WentBack || d.state.ListRev != old.ListRev || e.Rev/1000 != we.Rev/1000 || d.state.Longest != old.Longest {
 		if !e.WentBack {
-			d.files.kept = node.Kept{Epoch: e.Known, Rev: e.Rev - e.Rev%1000, Members: d.state.Members, ListRev: d.state.ListRev}
+			d.files.kept = node.Kept{Epoch: e.Known, Rev: e.Rev - e.Rev%1000, Members: d.state.Members, ListRev: d.state.ListRev,
+				Longest: max(d.cfg.Timing.LeaseTTL, d.state.Longest)}
 		}
 		d.rep.wake()
 		d.wakeLeader()
@@ -253,7 +254,7 @@ func (d *Daemon) snapshot() *ha.Snapshot {
 
 // askPeers and answerPeer send what members say to each other while the store is away.
 func (d *Daemon) askPeers(f node.AskPeers) {
-	q := node.PeerAsked{From: d.self, Incarnation: d.cfg.Incarnation, Round: f.Round, List: f.List}
+	q := node.PeerAsked{From: d.self, Incarnation: d.cfg.Incarnation, Round: f.Round, List: f.List, TTL: d.cfg.Timing.LeaseTTL}
 	for _, to := range f.To {
 		d.w.toPeer(d, to, func(o *Daemon) { o.event(q) })
 	}

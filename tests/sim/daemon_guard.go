@@ -89,7 +89,7 @@ func (d *Daemon) guardLoop() {
 func (d *Daemon) askGuard(error) {
 	d.h.Guard().Status(d.p, func(st ha.GuardStatus, err error) {
 		if err != nil {
-			st = ha.GuardStatus{}
+			st = ha.GuardStatus{Guests: d.guard.Guests}
 		}
 		old := d.guard
 		d.guard = st

@@ -33,26 +33,35 @@ func (d *Daemon) register(id ha.LeaseID) {
 			d.event(node.Registered{ID: id, Dead: true})
 			return
 		}
-		rep := d.rep.build(id)
-		d.rep.guards(left(), []string{ha.KeyLease(d.self), ha.KeyReport(d.self)}, func(guards []ha.Guard, err error) {
-			if err != nil {
-				failed()
-				return
+		d.rep.take(func() { d.registerNow(id, ownRev, unbroken, left) })
+	})
+}
+
+// registerNow has the turn to write reports: an older one must not land on a newer one.
+func (d *Daemon) registerNow(id ha.LeaseID, ownRev int64, unbroken bool, left func() time.Duration) {
+	finish := func(ok bool, rev int64) {
+		d.rep.give()
+		d.event(node.Registered{ID: id, OK: ok, Rev: rev})
+	}
+	rep := d.rep.build(id)
+	d.rep.guards(left(), []string{ha.KeyLease(d.self), ha.KeyReport(d.self)}, func(guards []ha.Guard, err error) {
+		if err != nil {
+			finish(false, 0)
+			return
+		}
+		if unbroken {
+			guards = append(guards, ha.Guard{Key: ha.KeyNode(d.self), Rev: ownRev})
+		}
+		t := ha.Txn{Guards: guards, Puts: []ha.Put{
+			{Key: ha.KeyLease(d.self), Value: ha.Encode(ha.LeaseRecord{Node: d.self, Incarnation: d.cfg.Incarnation, Lease: id}), Lease: id},
+			{Key: ha.KeyReport(d.self), Value: ha.Encode(rep)},
+		}}
+		d.store.Commit(t, left(), func(rev int64, err error) {
+			d.rep.settled(t, rev, err)
+			if err == nil {
+				d.rep.written(rep)
 			}
-			if unbroken {
-				guards = append(guards, ha.Guard{Key: ha.KeyNode(d.self), Rev: ownRev})
-			}
-			t := ha.Txn{Guards: guards, Puts: []ha.Put{
-				{Key: ha.KeyLease(d.self), Value: ha.Encode(ha.LeaseRecord{Node: d.self, Incarnation: d.cfg.Incarnation, Lease: id}), Lease: id},
-				{Key: ha.KeyReport(d.self), Value: ha.Encode(rep)},
-			}}
-			d.store.Commit(t, left(), func(rev int64, err error) {
-				d.rep.settled(t, rev, err)
-				if err == nil {
-					d.rep.written(rep)
-				}
-				d.event(node.Registered{ID: id, OK: err == nil, Rev: rev})
-			})
+			finish(err == nil, rev)
 		})
 	})
 }

@@ -51,10 +51,17 @@ func (d *Daemon) leave(done func()) {
 	})
 }
 
-// sayLeaving writes the report that says leaving and disarmed.
+// sayLeaving writes the report that says leaving and disarmed, and keeps the turn to write.
 func (d *Daemon) sayLeaving(done func(bool)) {
 	if d.cfg.MayDisarm(d.rep.stored) {
-		done(true)
+		d.rep.take(func() { // nothing is written over it before the lease is gone
+			if d.cfg.MayDisarm(d.rep.stored) {
+				done(true)
+				return
+			}
+			d.rep.give()
+			d.p.After(leavePause, func() { d.sayLeaving(done) })
+		})
 		return
 	}
 	if !d.state.Lease.Valid(d.now()) {

@@ -13,8 +13,9 @@ import (
 // reporter writes this node's reports as ha/agent/report.go does: the newest of each, only when changed, again after a failure.
 type reporter struct {
 	d       *Daemon
-	busy    bool
+	busy    bool // somebody has the turn to write
 	again   bool
+	queue   []func()
 	waiting []ha.GuestReport // by VMID
 	last    []byte
 	stored  ha.NodeReport
@@ -91,6 +92,28 @@ func (r *reporter) settled(t ha.Txn, rev int64, err error) {
 	}
 }
 
+// take calls then with the turn to write reports; it ends with give.
+func (r *reporter) take(then func()) {
+	if r.busy {
+		r.queue = append(r.queue, then)
+		return
+	}
+	r.busy = true
+	then()
+}
+
+func (r *reporter) give() {
+	r.busy = false
+	switch {
+	case len(r.queue) > 0:
+		next := r.queue[0]
+		r.queue, r.busy = r.queue[1:], true
+		r.d.p.Post(next)
+	case r.again:
+		r.wake()
+	}
+}
+
 // wake writes what is new, soon.
 func (r *reporter) wake() {
 	if r.d == nil {
@@ -110,7 +133,7 @@ func (r *reporter) flush() {
 	r.again = false
 	l := d.state.Lease
 	if l.ID == 0 || !l.Valid(d.now()) {
-		r.busy = false
+		r.give()
 		return
 	}
 	rep := r.build(l.ID)
@@ -124,7 +147,7 @@ func (r *reporter) flush() {
 		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyGuestReport(rep.Node, g.Guest), Value: ha.Encode(g)})
 	}
 	if len(t.Puts) == 0 {
-		r.busy = false
+		r.give()
 		return
 	}
 	for _, p := range t.Puts {
@@ -144,16 +167,16 @@ func (r *reporter) flush() {
 			}
 			r.written(rep)
 			r.waiting = slices.DeleteFunc(r.waiting, func(g ha.GuestReport) bool { return slices.Contains(batch, g) })
-			r.busy = false
-			if r.again || len(r.waiting) > 0 {
-				r.wake()
-			}
+			r.again = r.again || len(r.waiting) > 0
+			r.give()
 		})
 	})
 }
 
 func (r *reporter) retry() {
-	r.d.p.After(r.d.cfg.Timing.RenewEvery/4, r.flush)
+	r.again = false
+	r.give()
+	r.d.p.After(r.d.cfg.Timing.RenewEvery/4, r.wake)
 }
 
 func decodeJSON(b []byte, into any) error { return json.Unmarshal(b, into) }

@@ -43,7 +43,13 @@ func (d *Daemon) do(f node.Do) {
 			d.lookNow()
 		}
 	}
-	limit = d.p.After(timeoutOf(f.Step), func() { done(node.Transient, errStepTime) })
+	limit = d.p.After(timeoutOf(f.Step), func() {
+		if f.Step == node.StepStart {
+			done(node.Working, errStepTime)
+			return
+		}
+		done(node.Transient, errStepTime)
+	})
 	d.p.Post(func() { d.step(f, done) })
 }
 
@@ -90,7 +96,13 @@ func (d *Daemon) step(f node.Do, done ended) {
 			done(node.Transient, errPermitOver)
 			return
 		}
-		d.pve.Start(id, kind, result)
+		d.pve.Start(id, kind, func(err error) {
+			if errors.Is(err, ha.ErrStillRunning) {
+				done(node.Working, err.Error())
+				return
+			}
+			result(err)
+		})
 	case node.StepConfirm:
 		d.confirm(f, d.w.loop.Now()+confirmFor, done)
 	case node.StepCause:

@@ -50,7 +50,7 @@ func (l GuardLink) Arm(p *Proc, done func(ha.GuardStatus, error)) { l.Send(p, no
 
 // Disarm is the orderly stop; nil: the watchdog is disarmed.
 func (l GuardLink) Disarm(p *Proc, done func(ha.GuardStatus, error)) {
-	l.Send(p, node.GuardDisarm{}, done)
+	l.Send(p, node.GuardDisarm{Sent: l.stamp(p)}, done)
 }
 
 // Status asks how the guard is.
