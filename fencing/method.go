@@ -1,6 +1,7 @@
 package fencing
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,6 +20,9 @@ type Method struct {
 	Power   func(settings map[string]string) (PowerDevice, error)
 	Storage func(settings map[string]string) (StorageDevice, error)
 	Poison  func(settings map[string]string) (PoisonDevice, error)
+	// Join makes a node subject to its own device, called on that node again and again: it registers the node's key where there is such
+	// a thing, and returns by what the storages know this boot, each as "KIND:VALUE" (what Revoke gets). nil: there is nothing to do.
+	Join func(ctx context.Context, settings map[string]string, node ha.NodeName, inc ha.Incarnation) ([]string, error)
 }
 
 // Key is one setting of a method.

@@ -62,6 +62,7 @@ func (p *parts) run(ctx, stopped context.Context) error {
 	g.Go(func() error { p.journal.Run(ctx); return nil })
 	if p.driver != nil {
 		g.Go(func() error { p.watchPrivileges(ctx); return nil })
+		g.Go(func() error { p.watchJoins(ctx); return nil })
 	}
 	if err := p.serve(ctx, g); err != nil {
 		cancel()

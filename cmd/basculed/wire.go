@@ -23,7 +23,6 @@ import (
 	"bascule/ha/gossip"
 	"bascule/ha/guard"
 	recorder "bascule/ha/journal"
-	"bascule/ha/ladder"
 	"bascule/ha/leader"
 	"bascule/ha/node"
 	"bascule/ha/placement"
@@ -43,6 +42,7 @@ type parts struct {
 	driver *proxmox.Driver
 	alerts *alert.Notifier
 	agent  *agent.Agent
+	joiner *fencing.Joiner
 
 	journal *recorder.Journal
 }
@@ -57,6 +57,7 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 	if err != nil {
 		return nil, err
 	}
+	p.joiner = fencing.NewJoiner(specs, methods.All(), cfg.Node, h.incarnation)
 	exec, err := fencing.NewExecutor(specs, methods.All(), fencing.Child{Path: "/proc/self/exe", Args: []string{"basculed", fenceDeviceName}, Stderr: os.Stderr}.Switch, bootNow)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 			MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, HostReserve: hostReserve}},
 		Version: version, SystemUUID: h.systemUUID, TrustDriver: func(d string) bool { return d != "" && (d != "softdog" || cfg.Guard.TrustSoftdog) },
 		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), SeenFile: filepath.Join(cfg.DataDir, "seen.json"), GuestsFile: filepath.Join(cfg.RunDir, "guests.json"), Now: bootNow,
-		Store: storePort{p.store}, Executor: exec, Notifier: p.alerts, Recorder: p.journal, Log: log, Alive: newPulse(),
+		Store: storePort{p.store}, Executor: exec, Notifier: p.alerts, Recorder: p.journal, Clients: p.joiner.Clients, Log: log, Alive: newPulse(),
 	}
 	if !ac.Node.Witness {
 		if p.driver, err = openProxmox(cfg, h, log); err != nil {
@@ -150,66 +151,4 @@ func openAlerts(cfg *config.Config, log logrus.FieldLogger) (*alert.Notifier, er
 		}
 	}
 	return alert.New(ac)
-}
-
-// fencePlans turns the configured devices and levels into the executor's and the ladder's shapes; settings that a method refuses
-// are configuration errors with their line.
-func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan, error) {
-	var specs []fencing.Spec
-	var problems []config.Problem
-	devices := map[string]ladder.Device{}
-	all := methods.All()
-	for _, d := range cfg.Devices() {
-		spec := fencing.Spec{Name: d.Name, Node: d.Node, Method: d.Method, Settings: d.Settings}
-		m, ok := all.Find(d.Method)
-		if !ok {
-			problems = append(problems, d.Problem("method", fmt.Errorf("unknown method %q; there are: %s", d.Method, methodNames(all))))
-			continue
-		}
-		opened, err := all.Open(spec)
-		if err != nil {
-			problems = append(problems, d.Problem("settings", err))
-			continue
-		}
-		devices[d.Name] = planned(d.Name, m, opened)
-		specs = append(specs, spec)
-	}
-	if len(problems) > 0 {
-		return nil, nil, config.Errors(problems)
-	}
-	plans := map[ha.NodeName]ladder.Plan{}
-	for _, m := range cfg.Members {
-		var plan ladder.Plan
-		for _, level := range cfg.Levels(m.Name) {
-			var together []ladder.Device
-			for _, name := range level {
-				d := devices[name]
-				d.Name = name // manual stands in no list
-				together = append(together, d)
-			}
-			plan.Levels = append(plan.Levels, together)
-		}
-		plans[m.Name] = plan
-	}
-	return specs, plans, nil
-}
-
-// planned is what the ladder has to know of an opened device.
-func planned(name string, m fencing.Method, d fencing.Device) ladder.Device {
-	p := ladder.Device{Name: name, Kind: m.Kind()}
-	if d.Storage != nil {
-		p.Storages = d.Storage.Storages()
-	}
-	if d.Poison != nil {
-		p.MsgWait = d.Poison.MsgWait()
-	}
-	return p
-}
-
-func methodNames(all fencing.Methods) string {
-	var out []string
-	for _, m := range all {
-		out = append(out, m.Name)
-	}
-	return strings.Join(out, ", ")
 }

@@ -32,7 +32,8 @@ type Config struct {
 	Processes   Processes
 	Executor    Executor
 	Notifier    Notifier
-	Recorder    Recorder // nil: decisions are not kept
+	Clients     func() []string // by what storages know this boot, for those who may have to cut it off; nil: by nothing
+	Recorder    Recorder        // nil: decisions are not kept
 	Log         logrus.FieldLogger
 	Alive       func() // called by the machine's loop at least once a second (systemd's watchdog)
 }
@@ -151,6 +152,9 @@ func (a *Agent) setProblem(key string, on bool, text string) {
 	}
 	a.Problem(key, text)
 }
+
+// ReportSoon has the node report written anew: what it says of this node may have changed outside of the agent.
+func (a *Agent) ReportSoon() { a.reports.wake() }
 
 // Problem notes or clears (empty text) something that the node's operator should know and do.
 func (a *Agent) Problem(key, text string) {

@@ -110,6 +110,9 @@ func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 	x := node.Circumstances{Lease: lease, Version: a.cfg.Version, SystemUUID: a.cfg.SystemUUID, Leaving: a.leaving,
 		Trusted: a.cfg.TrustDriver(a.guard.Driver), Epoch: a.standing.epoch, Highest: a.standing.highest,
 		Guard: a.guard, Inventory: a.inventory, Corosync: a.corosync}
+	if a.cfg.Clients != nil {
+		x.Clients = a.cfg.Clients()
+	}
 	for _, k := range slices.Sorted(maps.Keys(a.problems)) {
 		x.Problems = append(x.Problems, a.problems[k])
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -207,6 +208,28 @@ func TestSubscribersHearOfChanges(t *testing.T) {
 		case <-c:
 			t.Error("a tick after cancel")
 		default:
+		}
+	})
+}
+
+// What storages know this boot by is published with the report, and anew when it grows.
+func TestReportsByWhatStoragesKnowThisBoot(t *testing.T) {
+	inColdWorld(t, 1, func(w *world) {
+		clients := []string{"ip:10.0.0.1"}
+		a := w.start("n1", func(c *Config) {
+			c.Clients = func() []string { w.mu.Lock(); defer w.mu.Unlock(); return clients }
+		})
+		w.settle()
+		if got := w.snapshot().Reports["n1"].Rec.Clients; !slices.Equal(got, []string{"ip:10.0.0.1"}) {
+			t.Fatalf("published %v", got)
+		}
+		w.mu.Lock()
+		clients = []string{"ip:10.0.0.1", "ip:10.0.0.2"}
+		w.mu.Unlock()
+		a.ReportSoon()
+		w.pass(time.Second)
+		if got := w.snapshot().Reports["n1"].Rec.Clients; len(got) != 2 {
+			t.Fatalf("published %v", got)
 		}
 	})
 }
