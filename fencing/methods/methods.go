@@ -3,6 +3,7 @@ package methods
 
 import (
 	"bascule/fencing"
+	"bascule/fencing/fenceagent"
 	"bascule/fencing/manual"
 	"bascule/fencing/redfish"
 )
@@ -11,6 +12,7 @@ import (
 func All() fencing.Methods {
 	return fencing.Methods{
 		redfish.Method,
+		fenceagent.Method,
 		manual.Method,
 	}
 }
