@@ -122,7 +122,8 @@ type StopCause string
 // The causes. Only a user's own stop changes what is requested.
 const (
 	CauseUser    StopCause = "user"    // a user's stop or shutdown task
-	CausePassing StopCause = "passing" // stopall, backup, migration, snapshot, node shutdown
+	CausePassing StopCause = "passing" // under stopall, backup, migration, snapshot, node shutdown: it goes on
+	CausePassed  StopCause = "passed"  // one of these stopped it, and has ended
 	CauseNone    StopCause = "none"    // no task: it crashed or powered itself off
 )
 

@@ -67,7 +67,12 @@ func (p proxmoxPort) StopCause(ctx context.Context, id ha.VMID, since time.Time)
 	switch c.Kind {
 	case proxmox.CauseUser:
 		return ha.CauseUser, c.String(), nil
-	case proxmox.CausePVE, proxmox.CauseGone:
+	case proxmox.CausePVE:
+		if c.Over {
+			return ha.CausePassed, c.String(), nil
+		}
+		return ha.CausePassing, c.String(), nil
+	case proxmox.CauseGone:
 		return ha.CausePassing, c.String(), nil
 	}
 	return ha.CauseNone, c.String(), nil

@@ -16,7 +16,6 @@ import (
 	"bascule/config"
 	"bascule/fencing"
 	"bascule/fencing/methods"
-	"bascule/ha"
 	"bascule/ha/agent"
 	"bascule/ha/alert"
 	"bascule/ha/etcd"

@@ -182,6 +182,8 @@ func (a *Agent) cause(ctx context.Context, d node.Do) (node.Outcome, string) {
 		return node.ByUser, detail
 	case c == ha.CausePassing:
 		return node.Passing, detail
+	case c == ha.CausePassed:
+		return node.Passed, detail
 	}
 	return node.Done, detail
 }

@@ -15,6 +15,7 @@ const (
 	stalledFor     = 10 * time.Second
 	hopelessAfter  = 45 * time.Second
 	workerPatience = time.Minute
+	passedPatience = time.Minute // that what stopped a guest in passing has, after its own end, until the guest runs again
 	heldUpAfter    = 5 * time.Second
 	hardKillAfter  = 5               // rounds of killing after which a process that waits for a migration goes, too
 	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten

@@ -151,6 +151,23 @@ func TestPassingStopIsWaitedOut(t *testing.T) {
 	}
 }
 
+// A migration that stopped a container and failed leaves it down: nobody but us starts it again.
+func TestAPassingStopThatIsOverIsNotWaitedOutForEver(t *testing.T) {
+	w := ready(t)
+	w.here(101, true)
+	w.assign(mine(101, 3))
+	w.here(101, false)
+	for end := w.now.Add(passedPatience); w.now < end; {
+		w.do(StepCause, Passed, "migration")
+		w.pass(causePause)
+	}
+	w.do(StepCause, Passed, "migration")
+	w.pass(1100 * time.Millisecond)
+	if d := want[Do](w); d.Step != StepVerify {
+		t.Fatalf("goes on with %s", d.Step)
+	}
+}
+
 func TestMoveAndRelease(t *testing.T) {
 	w := ready(t)
 	g := mine(101, 3)

@@ -232,7 +232,15 @@ func (m *machine) cause(g *Guest, rec ha.GuestRecord, e StepDone) {
 		r := ha.GuestReport{Guest: rec.ID, Node: m.c.Self, Incarnation: m.c.Incarnation, Generation: rec.Generation, Phase: ha.PhaseStopped, Message: e.Message, ByOperator: true}
 		m.write(g, r)
 	case Passing:
-		j.Step, j.NotBefore = StepCause, m.now.Add(causePause)
+		j.Step, j.NotBefore, j.Waited = StepCause, m.now.Add(causePause), 0
+	case Passed: // what stopped it may start it again; if not, a failed backup or migration has left it down
+		j.Waited = cmp.Or(j.Waited, m.now)
+		if m.now.Sub(j.Waited) < passedPatience {
+			j.Step, j.NotBefore = StepCause, m.now.Add(causePause)
+			return
+		}
+		j.Waited = 0
+		m.attemptFailed(g, StepDone{Message: "stopped by " + e.Message + ", which is over, and nothing started it again"})
 	default:
 		m.attemptFailed(g, StepDone{Message: "it stopped by itself: " + e.Message})
 	}

@@ -128,7 +128,8 @@ const (
 	Unclean    Outcome = "unclean"     // scan: something is left
 	Working    Outcome = "working"     // scan, start: a worker of Proxmox is at it
 	ByUser     Outcome = "by-user"     // cause: a user's own stop task
-	Passing    Outcome = "passing"     // cause: a stop that does not change the wish (backup, migration, shutdown)
+	Passing    Outcome = "passing"     // cause: under something that does not change the wish (backup, migration, shutdown)
+	Passed     Outcome = "passed"      // cause: such a thing stopped it, and is over
 )
 
 // Event is something that happened: Tick, Granted, Registered, Renewed, Campaigned, LeaderSeen, View, Looked,

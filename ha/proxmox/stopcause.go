@@ -29,6 +29,7 @@ type Cause struct {
 	Who  string    // user or token of the task; empty: not known
 	UPID string    // empty: no task
 	At   time.Time // the task's end, or start if it runs; zero: not known
+	Over bool      // the task that stopped it has ended
 }
 
 // String tells people.
@@ -71,7 +72,7 @@ func (d *Driver) StopCause(ctx context.Context, id ha.VMID, since time.Time) (Ca
 		return Cause{}, fmt.Errorf("guest %d on %s: asking why it is stopped: %w", id, d.node, err)
 	}
 	if what, ok := lockCauses[lock]; ok && slices.ContainsFunc(rows, passing) { // without a task it is left over, and no reason to wait
-		return Cause{Kind: CausePVE, What: what}, nil
+		return Cause{Kind: CausePVE, What: what, Over: !slices.ContainsFunc(rows, func(r taskRow) bool { return passing(r) && r.running() })}, nil
 	}
 	cause := d.judge(rows)
 	if !here && cause.Kind != CauseUser {
@@ -159,5 +160,5 @@ func causeOf(kind CauseKind, r taskRow) Cause {
 	if r.running() {
 		at = r.Start
 	}
-	return Cause{Kind: kind, What: r.Type, Who: r.who(), UPID: r.UPID, At: time.Unix(at.Value, 0)}
+	return Cause{Kind: kind, What: r.Type, Who: r.who(), UPID: r.UPID, At: time.Unix(at.Value, 0), Over: !r.running()}
 }

@@ -70,6 +70,9 @@ func TestStopCause(t *testing.T) {
 		if err != nil || got.Kind != c.kind || got.What != c.what || got.Who != c.who {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
+		if over := !strings.Contains(strings.Join(append(c.other, c.own...), ""), `"RUNNING"`); got.Kind == CausePVE && got.Over != over {
+			t.Errorf("%s: over %v, want %v", name, got.Over, over)
+		}
 		if got.String() == "" || (got.Who != "" && !strings.Contains(got.String(), got.Who)) {
 			t.Errorf("%s: says %q", name, got)
 		}

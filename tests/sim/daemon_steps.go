@@ -268,6 +268,8 @@ func (d *Daemon) cause(f node.Do, done ended) {
 				done(node.ByUser, detail)
 			case c == ha.CausePassing:
 				done(node.Passing, detail)
+			case c == ha.CausePassed:
+				done(node.Passed, detail)
 			default:
 				done(node.Done, detail)
 			}

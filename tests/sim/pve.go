@@ -205,6 +205,8 @@ func (c *PVE) StopCause(id ha.VMID, within time.Duration, done func(ha.StopCause
 			done(s.cause, s.detail, nil)
 		case f == nil:
 			done(ha.CausePassing, "its config is not here", nil)
+		case ok && s.cause == ha.CausePassing && s.detail != "stopall" && c.b.worker(id) == nil:
+			done(ha.CausePassed, s.detail, nil)
 		case ok:
 			done(s.cause, s.detail, nil)
 		default:
