@@ -4,6 +4,7 @@ package methods
 import (
 	"bascule/fencing"
 	"bascule/fencing/fenceagent"
+	"bascule/fencing/ipmi"
 	"bascule/fencing/manual"
 	"bascule/fencing/redfish"
 )
@@ -12,6 +13,7 @@ import (
 func All() fencing.Methods {
 	return fencing.Methods{
 		redfish.Method,
+		ipmi.Method,
 		fenceagent.Method,
 		manual.Method,
 	}

@@ -1,0 +1,250 @@
+package ipmi_test
+
+import (
+	"context"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/bougou/go-ipmi/pkg/bmc"
+	"github.com/bougou/go-ipmi/pkg/hal/mock"
+	"github.com/bougou/go-ipmi/pkg/handlers"
+	"github.com/bougou/go-ipmi/pkg/server"
+	"github.com/bougou/go-ipmi/pkg/transport/udp"
+	"github.com/bougou/go-ipmi/pkg/types"
+
+	"bascule/fencing/fencingtest"
+	"bascule/ha"
+)
+
+const (
+	user     = "fence-operator"
+	password = `pa"ss/w+rd&-7c1e`
+	userSlot = 2
+)
+
+// shape is how a maker's firmware answers.
+type shape struct {
+	name    string
+	suites  []types.CipherSuiteID
+	guid    []byte               // as Get System GUID puts it on the wire; nil: it does not know the command
+	told    [16]byte             // the GUID of the handshake
+	already types.CompletionCode // answer to a command into the state that the machine has
+	level   bmc.PrivilegeLevel   // the account's highest
+	kg      []byte               // BMC key
+	cipher  string               // setting
+}
+
+var plain = shape{name: "plain", suites: []types.CipherSuiteID{3, 17}, guid: raw(fencingtest.UUID), level: bmc.PrivilegeLevelOperator}
+
+func raw(uuid string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(uuid, "-", ""))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// controller is go-ipmi's BMC server with a machine, behind a wire.
+type controller struct {
+	*wire
+	t      *testing.T
+	sh     shape
+	mu     sync.Mutex
+	bmc    *bmc.BMC
+	power  ha.Power
+	fault  fencingtest.Fault
+	slow   int
+	status []byte // chassis status as is, instead of the power's
+	code   types.CompletionCode
+	busy   int // commands that are answered with "node busy"
+	heard  []ha.DeviceAction
+	others []byte // chassis controls that are neither off nor on
+}
+
+func newController(t *testing.T, sh shape) *controller {
+	c := &controller{t: t, sh: sh, power: ha.PowerOn, fault: fencingtest.Healthy}
+	c.wire = newWire(t, c.start(sh))
+	t.Cleanup(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.others) > 0 {
+			t.Errorf("the controller was sent the chassis controls %v", c.others)
+		}
+	})
+	return c
+}
+
+// start serves a new BMC and returns its address.
+func (c *controller) start(sh shape) string {
+	conn, err := udp.Listen("127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	opts := []bmc.Option{bmc.WithCipherSuites(sh.suites)}
+	if sh.kg != nil {
+		opts = append(opts, bmc.WithKG(sh.kg))
+	}
+	b := bmc.New(bmc.DeviceInfo{IPMIVersion: 0x20}, sh.told, mock.New(), opts...)
+	u, err := b.Users.Add(userSlot, user)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	err = b.Users.Update(u.ID, func(u *bmc.User) error {
+		u.SetPassword([]byte(password))
+		u.Enabled = true
+		u.ChannelAccess = map[uint8]bmc.UserChannelAccess{1: {MaxPrivilege: sh.level, Enabled: true}}
+		return nil
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r := handlers.NewRegistry()
+	handlers.RegisterAllHandlers(r)
+	r.RegisterFunc(types.CommandGetChassisStatus, c.chassisStatus)
+	r.RegisterFunc(types.CommandChassisControl, c.chassisControl)
+	if sh.guid != nil {
+		r.RegisterFunc(types.CommandGetSystemGUID, c.systemGUID)
+	}
+	s := server.NewServer(b, conn, server.WithHandlerRegistry(r))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Serve(ctx) }()
+	c.t.Cleanup(func() {
+		cancel()
+		s.Close()
+		<-done
+	})
+	c.bmc = b
+	return conn.LocalAddr().String()
+}
+
+// settings are what reaches the controller, with the password in a file.
+func (c *controller) settings() map[string]string {
+	s := map[string]string{"address": c.address(), "user": user, "password_file": passwordFile(c.t, password)}
+	if c.sh.cipher != "" {
+		s["cipher"] = c.sh.cipher
+	}
+	return s
+}
+
+func passwordFile(t *testing.T, content string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(content+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func (c *controller) Power() ha.Power { c.mu.Lock(); defer c.mu.Unlock(); return c.power }
+
+func (c *controller) SetPower(p ha.Power) { c.mu.Lock(); defer c.mu.Unlock(); c.power = p }
+
+func (c *controller) Heard() []ha.DeviceAction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.heard)
+}
+
+func (c *controller) set(f func()) { c.mu.Lock(); defer c.mu.Unlock(); f() }
+
+func (c *controller) Break(f fencingtest.Fault) {
+	c.set(func() { c.fault = f })
+	c.hooks(nil, nil)
+	switch f {
+	case fencingtest.Unreachable:
+		c.cut()
+	case fencingtest.Hangs:
+		c.hooks(nothing, nil)
+	case fencingtest.Rubbish:
+		c.hooks(nil, func(p []byte) [][]byte { return [][]byte{append([]byte("<html>"), p...)} })
+	case fencingtest.WrongPassword:
+		err := c.bmc.Users.Update(userSlot, func(u *bmc.User) error { u.SetPassword([]byte("another")); return nil })
+		if err != nil {
+			c.t.Fatal(err)
+		}
+	case fencingtest.OtherMachine:
+		sh := c.sh
+		if sh.told != [16]byte{} {
+			sh.told = [16]byte(raw(fencingtest.OtherUUID))
+		}
+		back := c.start(sh)
+		c.wire.mu.Lock()
+		c.wire.back = back
+		c.wire.mu.Unlock()
+	}
+}
+
+func (c *controller) isBusy() bool {
+	c.busy--
+	return c.busy >= 0
+}
+
+func (c *controller) systemGUID(context.Context, *handlers.HandlerContext, []byte) ([]byte, types.CompletionCode, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isBusy() {
+		return nil, types.CodeNodeBusy, nil
+	}
+	if c.fault == fencingtest.OtherMachine {
+		return raw(fencingtest.OtherUUID), types.CodeOK, nil
+	}
+	return slices.Clone(c.sh.guid), types.CodeOK, nil
+}
+
+func (c *controller) chassisStatus(context.Context, *handlers.HandlerContext, []byte) ([]byte, types.CompletionCode, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.isBusy():
+		return nil, types.CodeNodeBusy, nil
+	case c.code != types.CodeOK:
+		return nil, c.code, nil
+	case c.status != nil:
+		return slices.Clone(c.status), types.CodeOK, nil
+	}
+	if c.power == ha.PowerPoweringOff {
+		if c.slow--; c.slow < 0 {
+			c.power = ha.PowerOff
+		}
+	}
+	if c.power == ha.PowerOff {
+		return []byte{0x40, 0, 0x40, 0}, types.CodeOK, nil
+	}
+	return []byte{0x41, 0x10, 0x40, 0}, types.CodeOK, nil
+}
+
+func (c *controller) chassisControl(_ context.Context, _ *handlers.HandlerContext, req []byte) ([]byte, types.CompletionCode, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isBusy() {
+		return nil, types.CodeNodeBusy, nil
+	}
+	action, to := ha.DeviceOff, ha.PowerOff
+	switch req[0] {
+	case 0:
+	case 1:
+		action, to = ha.DeviceOn, ha.PowerOn
+	default:
+		c.others = append(c.others, req[0])
+		return nil, types.CodeOK, nil
+	}
+	c.heard = append(c.heard, action)
+	switch {
+	case c.fault == fencingtest.Refuses:
+		return nil, types.CodeInsufficientPrivilege, nil
+	case c.sh.already != types.CodeOK && to == c.power:
+		return nil, c.sh.already, nil
+	case c.fault == fencingtest.Lies:
+	case c.fault == fencingtest.SlowOff && to == ha.PowerOff:
+		c.power, c.slow = ha.PowerPoweringOff, fencingtest.SlowReads
+	default:
+		c.power = to
+	}
+	return nil, types.CodeOK, nil
+}

@@ -1,0 +1,173 @@
+package ipmi_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bascule/fencing"
+	"bascule/fencing/fencingtest"
+	"bascule/fencing/ipmi"
+	"bascule/ha"
+)
+
+func TestSettingsSayWhatToWrite(t *testing.T) {
+	good := func() map[string]string {
+		return map[string]string{"address": "10.0.9.2", "user": "u", "password_file": "/x"}
+	}
+	if _, err := ipmi.Method.Power(good()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		key, value string
+		want       string // part of the error; empty: accepted
+	}{
+		{"address", "bmc2", ""},
+		{"address", "bmc2.example.org:6230", ""},
+		{"address", "fd00::2", ""},
+		{"address", "[fd00::2]:623", ""},
+		{"address", "[fd00::2]", ""},
+		{"address", "bmc2:0", "1 to 65535"},
+		{"address", "bmc2:623623", "1 to 65535"},
+		{"address", "bmc2:ipmi", "1 to 65535"},
+		{"address", ":623", "no host"},
+		{"address", "a:b:c:d", "[IPv6]:PORT"},
+		{"address", "ipmi://root:hunter2@bmc2", "without a scheme"},
+		{"user", "seventeen-letters", "at most 16"},
+		{"cipher", "17", ""},
+		{"cipher", "3", ""},
+		{"cipher", "auto", ""},
+		{"cipher", "0", "write 17, 3 or auto"},
+		{"cipher", "", "empty"},
+		{"privilege", "operator", ""},
+		{"privilege", "ADMINISTRATOR", ""},
+		{"privilege", "user", "operator or administrator"},
+		{"uuid", "00000000-0000-0000-0000-000000000000", "product_uuid"},
+		{"uuid", "4C4C4544-0051-3410-8052-B4C04F564232", ""},
+		{"password", "hunter2", `"password" is unknown`},
+	} {
+		s := good()
+		s[c.key] = c.value
+		_, err := ipmi.Method.Power(s)
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %q: %v, want %q", c.key, c.value, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: a secret shows: %v", c.key, err)
+		}
+	}
+}
+
+func TestThePasswordFile(t *testing.T) {
+	c := newController(t, plain)
+	for _, x := range []struct {
+		name, content string
+		mode          os.FileMode
+		want          string // part of the error; empty: works
+	}{
+		{"as it should be", password, 0o600, ""},
+		{"readable by the group", password, 0o640, "chmod 0600"},
+		{"two lines", password + "\nmore", 0o600, "on one line"},
+		{"longer than IPMI can store", strings.Repeat("p", 21), 0o600, "20 bytes"},
+	} {
+		s := c.settings()
+		s["password_file"] = passwordFile(t, x.content)
+		if err := os.Chmod(s["password_file"], x.mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := open(t, s).Read(within(t, ample))
+		if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), x.want)) {
+			t.Errorf("%s: %v, want %q", x.name, err, x.want)
+		}
+	}
+	s := c.settings()
+	s["password_file"] = "/nonexistent/pw"
+	d := open(t, s) // a missing file does not keep the daemon from starting
+	if _, err := d.Read(within(t, ample)); !errors.Is(err, fencing.ErrSettings) {
+		t.Errorf("missing: %v", err)
+	}
+}
+
+func TestAnAddressThatDoesNotResolve(t *testing.T) {
+	c := newController(t, plain)
+	s := c.settings()
+	s["address"] = "bmc2.invalid"
+	if _, err := open(t, s).Read(within(t, 2*time.Second)); !errors.Is(err, fencing.ErrUnreachable) && !errors.Is(err, fencing.ErrTimeout) {
+		t.Errorf("%v, want unreachable", err)
+	}
+}
+
+// TestThePasswordShowsNowhere looks at the command line and environment of the process that switches, while it does, and at every
+// error and every datagram.
+func TestThePasswordShowsNowhere(t *testing.T) {
+	c := newController(t, plain)
+	spec := fencing.Spec{Name: "bmc-of-node2", Node: "node2", Method: "ipmi", Settings: c.settings()}
+	c.Break(fencingtest.Hangs)
+	order := fencing.Order{Action: ha.DeviceOff, Spec: spec, Deadline: fencing.BootNow().Add(time.Minute), Timeout: 1500 * time.Millisecond}
+	ended := make(chan error, 1)
+	go func() { ended <- child().Switch(context.Background(), order) }()
+	looked := 0
+	for waiting := true; waiting; {
+		select {
+		case err := <-ended:
+			waiting = false
+			if !errors.Is(err, fencing.ErrTimeout) || strings.Contains(err.Error(), password) {
+				t.Errorf("%v, want a time-out", err)
+			}
+		case <-time.After(50 * time.Millisecond):
+			for _, dir := range children(t) {
+				for _, file := range []string{"cmdline", "environ"} {
+					b, err := os.ReadFile(filepath.Join(dir, file))
+					if err != nil {
+						continue // it has ended
+					}
+					looked++
+					if bytes.Contains(b, []byte(password)) {
+						t.Errorf("the password stands in the child's %s", file)
+					}
+				}
+			}
+		}
+	}
+	if looked == 0 {
+		t.Error("no child was seen")
+	}
+	for _, f := range []fencingtest.Fault{fencingtest.Healthy, fencingtest.WrongPassword, fencingtest.Rubbish} {
+		c.Break(f)
+		r, err := open(t, c.settings()).Read(within(t, ample))
+		if strings.Contains(fmt.Sprint(r, err), password) {
+			t.Errorf("%s: the password shows in %+v, %v", f, r, err)
+		}
+	}
+	for _, s := range c.sent() {
+		if bytes.Contains(s.p, []byte(password)) {
+			t.Error("the password went over the wire")
+		}
+	}
+	if len(c.sent()) < 8 {
+		t.Errorf("only %d datagrams were looked at", len(c.sent()))
+	}
+}
+
+// children are the directories in /proc of this process's children.
+func children(t *testing.T) []string {
+	t.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs []string
+	for _, l := range lists {
+		b, _ := os.ReadFile(l)
+		for _, pid := range strings.Fields(string(b)) {
+			dirs = append(dirs, "/proc/"+pid)
+		}
+	}
+	return dirs
+}
