@@ -34,7 +34,7 @@ func problem(s Spec, action ha.DeviceAction, err error, secrets []string) string
 func doing(a ha.DeviceAction) string {
 	switch a {
 	case ha.DeviceRead:
-		return "reading its power"
+		return "reading it"
 	case ha.DeviceOff:
 		return "switching off"
 	case ha.DeviceOn:

@@ -7,6 +7,7 @@ import (
 	"bascule/fencing/ipmi"
 	"bascule/fencing/manual"
 	"bascule/fencing/redfish"
+	"bascule/fencing/sbd"
 )
 
 // All returns every method.
@@ -15,6 +16,7 @@ func All() fencing.Methods {
 		redfish.Method,
 		ipmi.Method,
 		fenceagent.Method,
+		sbd.Method,
 		manual.Method,
 	}
 }
