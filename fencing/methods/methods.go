@@ -3,6 +3,7 @@ package methods
 
 import (
 	"bascule/fencing"
+	"bascule/fencing/cephblocklist"
 	"bascule/fencing/fenceagent"
 	"bascule/fencing/ipmi"
 	"bascule/fencing/manual"
@@ -17,6 +18,7 @@ func All() fencing.Methods {
 		ipmi.Method,
 		fenceagent.Method,
 		sbd.Method,
+		cephblocklist.Method,
 		manual.Method,
 	}
 }
