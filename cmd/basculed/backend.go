@@ -20,6 +20,7 @@ type backend struct {
 	cfg    *config.Config
 	store  *etcd.Store
 	gossip *gossip.Gossip
+	tester fenceTester
 }
 
 // View implements api.Backend.

@@ -22,7 +22,8 @@ func runGuard(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	dog, err := guard.NewWatchdog(cfg.Guard.Watchdog.Driver, cfg.Guard.Watchdog.Device)
+	dog, err := guard.NewWatchdog(guard.WatchdogOptions{Driver: cfg.Guard.Watchdog.Driver, Path: cfg.Guard.Watchdog.Device,
+		Feed: cfg.Timing.WatchdogFeed, TrustSoftdog: cfg.Guard.TrustSoftdog})
 	if err != nil {
 		return err
 	}

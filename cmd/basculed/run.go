@@ -91,7 +91,7 @@ func (p *parts) run(ctx, stopped context.Context) error {
 
 // serve opens the API on its unix socket and, with mutual TLS, on the network.
 func (p *parts) serve(ctx context.Context, g *errgroup.Group) error {
-	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip}, p.log.WithField("part", "api"))
+	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip, tester: p.tester}, p.log.WithField("part", "api"))
 	unix, err := api.ListenUnix(p.cfg.API.Socket)
 	if err != nil {
 		return err

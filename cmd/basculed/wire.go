@@ -42,6 +42,7 @@ type parts struct {
 	alerts *alert.Notifier
 	agent  *agent.Agent
 	joiner *fencing.Joiner
+	tester fenceTester
 
 	journal *recorder.Journal
 }
@@ -61,6 +62,7 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 	if err != nil {
 		return nil, err
 	}
+	p.tester = newFenceTester(specs, plans, cfg.Timing(), exec)
 	if p.alerts, err = openAlerts(cfg, log); err != nil {
 		return nil, err
 	}

@@ -11,11 +11,17 @@ import (
 )
 
 func newFence(h *hactl) *cobra.Command {
-	var yes, force bool
+	var yes, force, dry bool
 	cmd := &cobra.Command{
 		Use:   "fence NODE",
-		Short: "Switch a node off by force and recover its guests elsewhere",
+		Short: "Switch a node off by force and recover its guests elsewhere, or try how that would go",
+		Long: "Switches NODE off by force, proves it, and starts its guests on other nodes.\n\n" +
+			"hactl fence NODE --dry-run and hactl fence test [NODE] switch nothing: they read the devices and show how it would go.\n" +
+			"A node whose name is \"test\" is fenced with: hactl fence -- test",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if dry {
+				return h.fenceTest(cmd, args[0])
+			}
 			s, err := h.checked(cmd, ha.RequestFence, args[0], force)
 			if err != nil {
 				return err
@@ -33,6 +39,8 @@ func newFence(h *hactl) *cobra.Command {
 		},
 	}
 	h.nodeArg(cmd)
+	cmd.AddCommand(newFenceTest(h))
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "switch nothing, show how it would go: the same as hactl fence test NODE")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&force, "force", false, "also if the node is being fenced or fenced already")
 	return cmd

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -55,9 +56,14 @@ func writeYAML(w io.Writer, v any) error {
 	return enc.Close()
 }
 
-// plain drops JSON's braces and quotes; the encoder quotes again where a string would be read as something else.
+// plain drops JSON's braces and quotes; the encoder quotes again where a string would be read as something else. It does not know that
+// many readers still take YAML 1.1's words for true and false.
 func plain(n *yaml.Node) {
 	n.Style = 0
+	switch strings.ToLower(n.Value) {
+	case "on", "off", "yes", "no", "y", "n":
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	for _, c := range n.Content {
 		plain(c)
 	}

@@ -136,8 +136,11 @@ func operator() string {
 }
 
 // nodeArg is the one argument NODE of a command, completed by the names that the cluster knows.
-func (h *hactl) nodeArg(cmd *cobra.Command) {
-	cmd.Args = usageArgs(cobra.ExactArgs(1))
+func (h *hactl) nodeArg(cmd *cobra.Command) { h.nodeArgs(cmd, cobra.ExactArgs(1)) }
+
+// nodeArgs is nodeArg with another rule how often it is given: at most once.
+func (h *hactl) nodeArgs(cmd *cobra.Command, rule cobra.PositionalArgs) {
+	cmd.Args = usageArgs(rule)
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp

@@ -89,6 +89,12 @@ func (c *Client) Events(ctx context.Context, q EventQuery) ([]StoredEvent, error
 	return evs, c.call(ctx, http.MethodGet, "/v1/events?"+q.values().Encode(), nil, &evs)
 }
 
+// FenceTest has the fencing devices of a node read ("": of all nodes); nothing is switched. It takes up to FenceTestLimit.
+func (c *Client) FenceTest(ctx context.Context, node ha.NodeName) (FenceTest, error) {
+	var t FenceTest
+	return t, c.call(ctx, http.MethodGet, "/v1/fence-test?"+url.Values{"node": {string(node)}}.Encode(), nil, &t)
+}
+
 // Request asks for a drain, undrain, fence or confirm-off. The answer means: recorded; the leader takes it up.
 func (c *Client) Request(ctx context.Context, kind ha.RequestKind, body RequestBody) (RequestAnswer, error) {
 	var a RequestAnswer

@@ -30,7 +30,7 @@ type RequestAnswer struct {
 func CheckRequest(s Status, kind ha.RequestKind, name ha.NodeName, force bool) *Error {
 	i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == name })
 	if i < 0 {
-		return conflict("the cluster knows no node "+fmt.Sprintf("%q", name), "name one of: "+nodeNames(s))
+		return unknownNode(s, name)
 	}
 	n := s.Nodes[i]
 	switch kind {
@@ -80,6 +80,10 @@ func checkConfirmOff(n Node, force bool) *Error {
 		return conflict(fmt.Sprintf("%s left in order: nothing waits for a confirmation", n.Name), "hactl status shows what else is missing")
 	}
 	return nil
+}
+
+func unknownNode(s Status, name ha.NodeName) *Error {
+	return conflict("the cluster knows no node "+fmt.Sprintf("%q", name), "name one of: "+nodeNames(s))
 }
 
 func nodeNames(s Status) string {

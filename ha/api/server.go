@@ -28,8 +28,9 @@ const (
 	closeTimeout  = 5 * time.Second // for open requests when the server ends
 )
 
-// Server answers the API. It holds no state of its own.
+// Server answers the API. It holds no state of its own but whose turn it is to read the devices.
 type Server struct {
+	testing fenceTestTurn
 	backend Backend
 	log     logrus.FieldLogger
 	now     func() time.Time
@@ -86,6 +87,7 @@ func (s *Server) handler(closing <-chan struct{}) http.Handler {
 		s.answer(w, http.StatusOK, VersionInfo{Version: v.Version, Node: v.Self, Cluster: v.Cluster, Role: v.Role})
 	})
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { s.events(w, r, closing) })
+	mux.HandleFunc("GET /v1/fence-test", s.fenceTest)
 	for _, kind := range []ha.RequestKind{ha.RequestDrain, ha.RequestUndrain, ha.RequestFence, ha.RequestConfirmOff} {
 		mux.HandleFunc("POST /v1/"+string(kind), func(w http.ResponseWriter, r *http.Request) { s.request(w, r, kind) })
 	}

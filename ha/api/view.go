@@ -17,6 +17,9 @@ type Backend interface {
 	// Submit commits request/ID in the store. It returns ha.ErrUnavailable, ha.ErrAmbiguous or ha.ErrConflict
 	// (wrapped) where the store says so.
 	Submit(ctx context.Context, r ha.Request) error
+	// FenceTest reads the fencing devices of a node, or of all but witnesses ("": each once, side by side), and says how their levels
+	// would be walked. Nothing is switched. It answers when ctx ends at the latest; what is missing then is said device by device.
+	FenceTest(ctx context.Context, node ha.NodeName) FenceTest
 	// Subscribe returns a channel that ticks after each change of the view or of the events (ticks may be merged),
 	// and the function that ends the subscription.
 	Subscribe() (<-chan struct{}, func())

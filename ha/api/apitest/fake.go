@@ -20,6 +20,10 @@ type Fake struct {
 	fail     error
 	subs     map[chan struct{}]struct{}
 	onSubmit func(*Fake, ha.Request)
+
+	hold       <-chan struct{} // fence tests end when it is closed; nil: at once
+	fenceTests int
+	fenceTest  *api.FenceTest // what they find; nil: by the view
 }
 
 // NewFake returns a backend that shows view.

@@ -24,7 +24,7 @@ const gib = 1 << 30
 // Scenes are the views by name.
 var Scenes = map[string]func() api.View{
 	"well": Well, "lying-bmc": LyingBMC, "two-dead": TwoDead, "draining": Draining, "error-guest": ErrorGuest,
-	"troubles": Troubles, "starting": Starting,
+	"troubles": Troubles, "starting": Starting, "ladders": Ladders,
 }
 
 // Well: three nodes, one of them leading, four VMs and two containers, everything in order, seen from node1.
@@ -174,6 +174,22 @@ func ErrorGuest() api.View {
 	})
 	v.Snapshot.GuestReports["node3"] = map[ha.VMID]ha.Versioned[ha.GuestReport]{103: {Rec: ha.GuestReport{
 		Guest: 103, Node: "node3", Incarnation: Inc(3), Generation: 3, Phase: ha.PhaseFailed, Message: "start failed: rbd: error opening image vm-103-disk-0: (2) No such file or directory"}}}
+	return v
+}
+
+// Ladders: each node is fenced in another way. node1 has a controller; node2 a controller that does not answer, its storages and
+// disks with a slot for it; node3 its storages only, and no armed watchdog.
+func Ladders() api.View {
+	v := Well()
+	Edit(v.Snapshot.Nodes, "node2", func(n *ha.NodeRecord) {
+		n.Devices = []ha.DeviceCheck{
+			{Device: "bmc-node2", Incarnation: Inc(2), Problem: `fencing device "bmc-node2" of node2 (redfish): reading its power failed: no connection to the device: dial tcp 10.0.9.2:443: connect: no route to host. Next: check its cable and address`},
+			{Device: "ceph-node2", Kind: ha.StorageDevice, Incarnation: Inc(2), ReadOn: true}, {Device: "sbd-node2", Kind: ha.PoisonDevice, Incarnation: Inc(2), ReadOn: true}}
+	})
+	Edit(v.Snapshot.Nodes, "node3", func(n *ha.NodeRecord) {
+		n.Devices = []ha.DeviceCheck{{Device: "ceph-node3", Kind: ha.StorageDevice, Incarnation: Inc(3), ReadOn: true}}
+	})
+	Edit(v.Snapshot.Reports, "node3", func(r *ha.NodeReport) { r.Armed, r.WatchdogDriver = false, "" })
 	return v
 }
 
