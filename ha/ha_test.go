@@ -61,7 +61,7 @@ func TestProfilesAreSoundAndBrokenOnesAreNamed(t *testing.T) {
 		if err != nil || p.Check() != nil {
 			t.Fatalf("%s: %v %v", name, err, p.Check())
 		}
-		if p.PermitDeadline(0) >= Instant(p.LeaseTTL) || p.QuietTime() <= p.LeaseTTL || p.SelfFence() <= p.WatchdogTimeout {
+		if p.PermitDeadline(0) >= Instant(p.LeaseTTL) || p.QuietTime(0) <= p.LeaseTTL || p.SelfFence() <= p.WatchdogTimeout {
 			t.Fatalf("%s: derived waits are too short", name)
 		}
 	}

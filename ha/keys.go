@@ -83,9 +83,10 @@ type Snapshot struct {
 	Onboot       map[VMID]Versioned[OnbootRecord]
 	Events       []string // keys only, ascending
 	NewerSchema  string   // key of a record of a newer schema: do not lead
+	Unreadable   []string // keys that are there and cannot be decoded: what they are about is left alone until somebody has put them right
 }
 
-// DecodeSnapshot builds a snapshot from raw keys. Keys that it cannot decode are left out and returned as errors naming
+// DecodeSnapshot builds a snapshot from raw keys. Keys that it cannot decode are listed as unreadable and returned as errors naming
 // the key; unknown prefixes are ignored (a newer daemon's).
 func DecodeSnapshot(rev int64, kvs []KV) (Snapshot, []error) {
 	s := Snapshot{
@@ -98,6 +99,7 @@ func DecodeSnapshot(rev int64, kvs []KV) (Snapshot, []error) {
 	var errs []error
 	for _, kv := range kvs {
 		if err := s.put(kv); err != nil {
+			s.unreadable(kv)
 			errs = append(errs, fmt.Errorf("store key %s: %w", kv.Key, err))
 		}
 	}
@@ -159,6 +161,18 @@ func (s *Snapshot) checked(kv KV, err error, schema int) error {
 		s.NewerSchema = kv.Key
 	}
 	return err
+}
+
+// unreadable notes a key that cannot be decoded. A newer daemon may have changed the type of any field but the schema itself, so that is
+// looked at alone.
+func (s *Snapshot) unreadable(kv KV) {
+	var v struct {
+		Schema int `json:"schema"`
+	}
+	if json.Unmarshal(kv.Value, &v) == nil {
+		_ = s.checked(kv, nil, v.Schema)
+	}
+	s.Unreadable = append(s.Unreadable, kv.Key)
 }
 
 func decode[K comparable, T any](m map[K]Versioned[T], k K, kv KV) error {

@@ -74,10 +74,11 @@ type GuestSeen struct {
 // ClusterRecord is what all members must agree on. Key cluster, owner: the leader.
 type ClusterRecord struct {
 	Schema  int        `json:"schema"`
-	Epoch   Epoch      `json:"epoch"`    // bumped when the store was restored or forced anew (R8)
-	Reason  string     `json:"reason"`   // why this epoch began
-	ListRev int64      `json:"list_rev"` // grows with each change of Members
-	Members []NodeName `json:"members"`  // ascending
+	Epoch   Epoch      `json:"epoch"`             // bumped when the store was restored or forced anew (R8)
+	Reason  string     `json:"reason"`            // why this epoch began
+	ListRev int64      `json:"list_rev"`          // grows with each change of Members
+	Members []NodeName `json:"members"`           // ascending
+	Settled Epoch      `json:"settled,omitempty"` // the newest epoch in which every member has reported or was proven off; the first needs none
 }
 
 // Phase is how far an agent is with a guest's assignment.
@@ -117,10 +118,12 @@ type DeviceCheck struct {
 	Device      string      `json:"device"`
 	Kind        DeviceKind  `json:"kind,omitempty"` // empty: power
 	Incarnation Incarnation `json:"incarnation"`
-	ReadOn      bool        `json:"read_on"`      // it showed the living node as it is: power on, access open, no message in its slot
-	UUIDMatched bool        `json:"uuid_matched"` // its system UUID is the node's
-	Confirmed   string      `json:"confirmed,omitempty"`
+	ReadOn      bool        `json:"read_on"`           // it showed the living node as it is: power on, access open, no message in its slot
+	UUIDMatched bool        `json:"uuid_matched"`      // its system UUID is the node's
 	Problem     string      `json:"problem,omitempty"` // why it would not work today
+
+	Confirmed     string `json:"confirmed,omitempty"`      // who has tested that it switches this machine, and when; it outlives boots
+	ConfirmedUUID string `json:"confirmed_uuid,omitempty"` // system UUID of the machine that was tested: another one under the name is not meant
 }
 
 // Identified says whether the device may prove anything about incarnation inc. Storage and poison devices know no system UUID:
@@ -234,14 +237,22 @@ const (
 	RequestUndrain    RequestKind = "undrain"
 	RequestFence      RequestKind = "fence"
 	RequestConfirmOff RequestKind = "confirm-off"
+
+	// RequestConfirmTest: the operator has switched the machine with the power device named in the request, and saw that it was this one.
+	RequestConfirmTest RequestKind = "confirm-test"
 )
+
+// NeverRegistered stands for the boot of a member that has no record: a store that was restored may not know it yet, and it
+// may have to be confirmed off all the same.
+const NeverRegistered Incarnation = "never-registered"
 
 // Request is an operator's wish. Key request/ID; written by the API, removed by the leader when taken up.
 type Request struct {
 	ID          string      `json:"id"`
 	Kind        RequestKind `json:"kind"`
 	Node        NodeName    `json:"node"`
-	Incarnation Incarnation `json:"incarnation,omitempty"` // confirm-off, fence: the incarnation meant
+	Incarnation Incarnation `json:"incarnation,omitempty"` // confirm-off, fence, confirm-test: the incarnation meant
+	Device      string      `json:"device,omitempty"`      // confirm-test: the power device that was tested
 	By          string      `json:"by"`
 	At          time.Time   `json:"at"`
 }

@@ -114,8 +114,11 @@ func (t Timing) Through(driver string) Timing {
 }
 
 // QuietTime is how long a starting daemon neither campaigns nor fences nor starts guests: the longest permit
-// that could exist (DESIGN part 5), because it may have forgotten a promise.
-func (t Timing) QuietTime() time.Duration { return t.LeaseTTL + t.DriftMargin }
+// that could exist (DESIGN part 5), because it may have forgotten a promise. longest is the longest lease TTL by which the process
+// before it may have promised; 0: its own.
+func (t Timing) QuietTime(longest time.Duration) time.Duration {
+	return max(t.LeaseTTL, longest) + t.DriftMargin
+}
 
 // LongestStall is the longest pause of a daemon that never costs its permit.
 func (t Timing) LongestStall() time.Duration { return t.LeaseTTL - t.DriftMargin - t.RenewEvery }

@@ -23,8 +23,8 @@ func TestRegistersAtOnceAndLeadsAfterItsQuietTime(t *testing.T) {
 		}
 		took := w.until(10*time.Second, "n1 leads", func(s ha.Snapshot) bool { return s.Leader != nil })
 		tm, _ := ha.Profile("normal")
-		if took+time.Second < tm.QuietTime() || took+time.Second > tm.QuietTime()+time.Second {
-			t.Errorf("it led after %v, its quiet time is %v", took+time.Second, tm.QuietTime())
+		if took+time.Second < tm.QuietTime(0) || took+time.Second > tm.QuietTime(0)+time.Second {
+			t.Errorf("it led after %v, its quiet time is %v", took+time.Second, tm.QuietTime(0))
 		}
 		w.pass(time.Second)
 		s = w.snapshot()

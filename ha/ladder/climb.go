@@ -7,8 +7,9 @@ import (
 	"bascule/ha"
 )
 
-// climb asks for what is due: reads of power in every walk; in an active one also the commands of the present level and the ones
-// below, and the next level when the present one had its time. Storage devices race with the others: their proof is not complete.
+// climb asks for what is due: reads of power, of every level, in every walk, because "off" is a proof whoever finds it; in an active one
+// also the commands of the present level and the ones below, and the next level when the present one had its time. Storage devices race
+// with the others: their proof is not complete.
 func (w *walk) climb() {
 	level := 0
 	if r := w.out.Record; r != nil {
@@ -17,8 +18,9 @@ func (w *walk) climb() {
 	}
 	for i, l := range w.Plan.Levels {
 		for _, d := range l {
-			if i <= level && d.Kind.Acts() || commanded(w.out.Record, d) && d.Kind == ha.StorageDevice {
-				w.device(d)
+			reached := i <= level && d.Kind.Acts() || commanded(w.out.Record, d) && d.Kind == ha.StorageDevice
+			if reached || d.Kind == ha.PowerDevice {
+				w.device(d, reached)
 			}
 		}
 	}
@@ -60,19 +62,24 @@ func (w *walk) hopeful(level []Device) bool {
 	return complete || storages
 }
 
-// device asks one device for what is due; one command at a time.
-func (w *walk) device(d Device) {
+// AnswerLost is when an answer counts as lost that was asked for at `since`: the executor always answers in time, but one that is lost all
+// the same must not block its device for ever.
+func AnswerLost(t ha.Timing, since ha.Instant) ha.Instant {
+	return since.Add(2*t.DeviceTimeout + 2*t.OffReadGap)
+}
+
+// device asks one device for what is due; one command at a time, and commands only when its level is reached.
+func (w *walk) device(d Device, reached bool) {
 	m := w.out.Memory.Devices[d.Name]
 	if m.InFlight != "" {
-		// The executor always answers in time; an answer that was lost all the same must not block the device for ever.
-		if lost := m.Since.Add(2*w.Timing.DeviceTimeout + 2*w.Timing.OffReadGap); w.Now < lost {
+		if lost := AnswerLost(w.Timing, m.Since); w.Now < lost {
 			w.wakeAt(lost)
 			return
 		}
 		m.InFlight = ""
 	}
 	switch {
-	case w.wantsCommand(d, m):
+	case reached && w.wantsCommand(d, m):
 		w.send(d, &m)
 	case !w.wantsRead(d):
 	case w.Now >= m.NextRead:

@@ -61,6 +61,29 @@ func TestPowerOffConfirmed(t *testing.T) {
 				}
 			}
 		}},
+		{"a confirmed test does not vouch for a device that tells another machine's UUID", func(t *testing.T) {
+			b := newPlan(t, []Device{bmc})
+			b.in.Facts.Checks[0].Confirmed = "ada, 2 May"
+			b.step(0)
+			b.step(100*time.Millisecond, b.yes(bmc))
+			other := b.read("bmc", ha.PowerOff)
+			other.SystemUUID = "99992222-3333-4444-5555-666677778888"
+			if b.step(100*time.Millisecond, other); len(b.proof) != 0 {
+				t.Fatalf("proofs %v", b.kinds())
+			}
+		}},
+		{"power of a level that is not reached is read, and not commanded", func(t *testing.T) {
+			b := newPlan(t, []Device{bmc}, []Device{{Name: "pdu", Kind: ha.PowerDevice}})
+			b.step(0)
+			if len(b.reads) != 1 || b.reads[0].Device != "pdu" || len(b.offs) != 1 || b.offs[0].Device != "bmc" {
+				t.Fatalf("reads %v, commands %v", b.reads, b.offs)
+			}
+			b.step(100*time.Millisecond, b.read("pdu", ha.PowerOff))
+			b.step(time.Second)
+			if b.step(100*time.Millisecond, b.read("pdu", ha.PowerOff)); !slices.Equal(b.kinds(), []ha.ProofKind{ha.PowerOffConfirmed}) {
+				t.Fatalf("proofs %v", b.kinds())
+			}
+		}},
 		{"all power devices of a level, whatever else is in it", func(t *testing.T) {
 			b := newPlan(t, []Device{bmc, {Name: "pdu", Kind: ha.PowerDevice}, ceph})
 			b.step(0)

@@ -57,7 +57,8 @@ func (w *walk) failed(m *DeviceMemory, r ha.DeviceReading) {
 func (w *walk) readPower(d Device, m *DeviceMemory, r ha.DeviceReading) {
 	m.Failures, m.LastRead = 0, r.Asked
 	m.LastPower = r.Power
-	if c := w.Facts.check(d); c.UUIDMatched && c.Confirmed == "" && !ha.SameUUID(r.SystemUUID, w.Facts.SystemUUID) {
+	// A person's test vouches for a device that tells no UUID, never for one that tells another's or stopped telling.
+	if told := r.SystemUUID != "" || w.Facts.check(d).UUIDMatched; told && !ha.SameUUID(r.SystemUUID, w.Facts.SystemUUID) {
 		m.FirstOff, m.Confirmed = 0, false
 		m.NextRead = w.Now.Add(w.Timing.OffReadGap)
 		m.Problem = fmt.Sprintf("%s answers for another machine (system UUID %q, %s has %q): correct its address", r.Device, r.SystemUUID, w.Facts.Node, w.Facts.SystemUUID)

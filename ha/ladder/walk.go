@@ -110,7 +110,7 @@ func Recheck(in Input) Output {
 	for _, level := range in.Plan.Levels {
 		for _, d := range level {
 			if d.Kind == ha.StorageDevice && commanded(w.out.Record, d) {
-				w.device(d)
+				w.device(d, true)
 			}
 		}
 	}

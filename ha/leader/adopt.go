@@ -7,8 +7,10 @@ import (
 )
 
 // adoptGuests makes records of protected guests that have none, and forgets those that their operator took out of
-// protection.
+// protection. While the store is being rebuilt a guest without a record may be one whose record is lost, and any member that has not
+// reported may hold it (R8).
 func (r *round) adoptGuests() {
+	waits := r.rebuilding()
 	for _, n := range sorted(r.nodes) {
 		rep, ok := r.registered(n)
 		if !ok || !r.living(n, rep.Incarnation) {
@@ -17,7 +19,7 @@ func (r *round) adoptGuests() {
 		for _, seen := range rep.Guests {
 			if g := r.guests[seen.ID]; g != nil {
 				r.refresh(g, n, rep, seen)
-			} else if seen.Protected && r.onlyOn(n, seen.ID) {
+			} else if seen.Protected && !waits && r.damage.guests[seen.ID] == "" && r.onlyOn(n, seen.ID) {
 				r.adopt(n, rep, seen)
 			}
 		}

@@ -12,8 +12,21 @@ const guestsPerCommit = 40
 
 // finish compares the working copies with the store and makes the commits.
 func (r *round) finish() Decision {
-	d := Decision{State: r.state, Reads: r.reads, Wake: r.wake}
+	var commits []Commit
+	if c := r.tellDamage(); c != nil {
+		commits = append(commits, *c)
+	}
+	if r.damage.unled() {
+		return Decision{State: r.state, Commits: commits, Wake: r.wake}
+	}
+	if r.cluster != nil {
+		commits = append(commits, r.clusterCommit())
+	}
+	d := Decision{State: r.state, Commits: commits, Reads: r.reads, Wake: r.wake}
 	for _, m := range r.Members {
+		if r.damage.nodes[m.Name] != "" {
+			continue
+		}
 		if c := r.nodeCommit(m.Name); c != nil {
 			d.Commits = append(d.Commits, *c)
 		}
@@ -98,7 +111,7 @@ func (r *round) guestCommits() []Commit {
 func (r *round) guestIDs() []ha.VMID {
 	ids := sorted(r.guests)
 	for _, id := range sorted(r.Store.Guests) {
-		if _, ok := r.guests[id]; !ok {
+		if _, ok := r.guests[id]; !ok && r.damage.guests[id] == "" {
 			ids = append(ids, id)
 		}
 	}

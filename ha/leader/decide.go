@@ -17,12 +17,19 @@ func (l *Leader) Decide(now ha.Instant, s State, o Observation) Decision {
 	if o.Store.NewerSchema != "" {
 		return Decision{State: s} // an older daemon does not lead over newer records
 	}
+	if r.damage.unled() {
+		return r.finish()
+	}
 	if !r.settleCluster() {
 		return Decision{State: s, Commits: []Commit{r.clusterCommit()}}
 	}
 	r.judgeAnew()
 	for _, m := range l.Members {
-		if !m.Witness {
+		switch {
+		case m.Witness:
+		case r.damage.nodes[m.Name] != "":
+			r.pass(m.Name)
+		default:
 			r.judge(m.Name)
 		}
 	}
@@ -58,7 +65,9 @@ type round struct {
 	events   int
 
 	lost         map[ha.VMID]ha.Instant // State.Lost of the round before
-	cluster      *ha.ClusterRecord      // to be stored
+	heard        map[string]ha.Instant  // State.Told of the round before
+	damage       damage
+	cluster      *ha.ClusterRecord // to be stored
 	transCluster []ha.Transition
 }
 
@@ -70,13 +79,16 @@ func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {
 		trans: map[string][]ha.Transition{},
 	}
 	maps.Copy(r.state.Nodes, s.Nodes)
-	r.lost = s.Lost
+	r.lost, r.heard, r.damage = s.Lost, s.Told, damaged(o.Store.Unreadable)
 	for _, n := range sorted(o.Store.Nodes) {
 		c := o.Store.Nodes[n].Rec
 		c.Devices, c.Proofs = slices.Clone(c.Devices), slices.Clone(c.Proofs)
 		r.nodes[n] = &c
 	}
 	for _, id := range sorted(o.Store.Guests) {
+		if r.damage.guests[id] != "" { // its record may be in order, but not what its commits rest on
+			continue
+		}
 		c := o.Store.Guests[id].Rec
 		c.Holders, c.Excluded, c.ConfigFrom = slices.Clone(c.Holders), slices.Clone(c.Excluded), slices.Clone(c.ConfigFrom)
 		r.guests[id] = &c

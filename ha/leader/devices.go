@@ -53,11 +53,18 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Devi
 			setCheck(rec, c)
 		}
 	}
+	if m.InFlight {
+		if lost := ladder.AnswerLost(r.Timing, m.Since); r.now < lost {
+			r.wakeAt(lost)
+		} else {
+			m.InFlight = false
+		}
+	}
 	if !previous(rec, d.Name).Identified(rec.Incarnation) { // also when an answer was lost with a commit
 		m.Next = min(m.Next, r.now.Add(checkRetry))
 	}
 	if !m.InFlight && r.now >= m.Next {
-		m.InFlight = true
+		m.InFlight, m.Since = true, r.now
 		c := ha.DeviceCommand{Device: d.Name, Node: rec.Node, Incarnation: rec.Incarnation, Action: ha.DeviceRead, Term: r.Term, Timeout: r.Timing.DeviceTimeout}
 		if d.Kind == ha.StorageDevice {
 			c.Clients = slices.Clone(rep.Clients)
@@ -130,9 +137,12 @@ func poisonProblem(d ladder.Device, rep ha.NodeReport, a ha.DeviceReading) strin
 }
 
 // judgePower turns a power reading of a living node into its device's check. An identification stays valid for the
-// incarnation when a later reading merely fails; one of another machine ends it.
+// incarnation when a later reading merely fails; one of another machine ends it. A person's test stays valid for the machine.
 func judgePower(name string, rep ha.NodeReport, a ha.DeviceReading, old ha.DeviceCheck) ha.DeviceCheck {
-	c := ha.DeviceCheck{Device: name, Incarnation: rep.Incarnation, Confirmed: old.Confirmed}
+	c := ha.DeviceCheck{Device: name, Incarnation: rep.Incarnation}
+	if old.Kind == "" && ha.SameUUID(old.ConfirmedUUID, rep.SystemUUID) { // the machine that was tested
+		c.Confirmed, c.ConfirmedUUID = old.Confirmed, old.ConfirmedUUID
+	}
 	if old.Incarnation == rep.Incarnation && old.Kind == "" {
 		c.ReadOn, c.UUIDMatched = old.ReadOn, old.UUIDMatched
 	}
@@ -140,12 +150,14 @@ func judgePower(name string, rep ha.NodeReport, a ha.DeviceReading, old ha.Devic
 	case a.Problem != "":
 		c.Problem = a.Problem
 	case a.SystemUUID == "" && c.Confirmed == "":
-		c.Problem = fmt.Sprintf("%s does not tell which machine it switches, so it proves nothing; test it once as an operator", name)
+		c.Problem = fmt.Sprintf("%s does not tell which machine it switches, so it proves nothing; switch %s off and on with it once, and if it was this machine: hactl fence test %s --confirm %s", name, rep.Node, rep.Node, name)
 	case a.SystemUUID != "" && !ha.SameUUID(a.SystemUUID, rep.SystemUUID):
-		c.ReadOn, c.UUIDMatched = false, false
+		c.ReadOn, c.UUIDMatched, c.Confirmed, c.ConfirmedUUID = false, false, "", ""
 		c.Problem = fmt.Sprintf("%s belongs to another machine: it has system UUID %s, %s has %s; correct its address", name, a.SystemUUID, rep.Node, rep.SystemUUID)
 	case a.Power != ha.PowerOn:
-		c.ReadOn = c.ReadOn && (a.Power != ha.PowerOff || old.Problem == "") // twice "off" of a living machine: not its device
+		if a.Power == ha.PowerOff && old.Problem != "" { // twice "off" of a living machine: not its device, whoever tested it
+			c.ReadOn, c.Confirmed, c.ConfirmedUUID = false, "", ""
+		}
 		c.Problem = fmt.Sprintf("%s reads %q although %s is alive: it is not believed; check which machine it belongs to", name, a.Power, rep.Node)
 	default:
 		c.ReadOn, c.UUIDMatched = true, a.SystemUUID != ""

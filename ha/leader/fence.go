@@ -53,10 +53,20 @@ func (r *round) took(rec *ha.NodeRecord, mem *NodeMemory, out ladder.Output) {
 
 // passive looks for a proof without touching anything; with one the node is fenced at once.
 func (r *round) passive(rec *ha.NodeRecord, mem *NodeMemory, why string) bool {
-	out := ladder.Step(r.input(rec, mem, nil))
+	return r.looked(rec, mem, r.input(rec, mem, nil), why)
+}
+
+// looked takes one step of a passive walk.
+func (r *round) looked(rec *ha.NodeRecord, mem *NodeMemory, in ladder.Input, why string) bool {
+	out := ladder.Step(in)
 	r.took(rec, mem, out)
 	if len(out.Proofs) == 0 {
 		return false
+	}
+	if f := r.fences[rec.Node]; f != nil && rec.State == ha.NodeFenced { // what was done to it stays known
+		f.Proofs = append(slices.Clone(f.Proofs), out.Proofs...)
+		r.proven(rec, out.Proofs)
+		return true
 	}
 	f := &ha.FenceRecord{Schema: ha.Schema, Node: rec.Node, Incarnation: rec.Incarnation, Lease: rec.Lease,
 		Reason: why, Term: r.Term, Since: r.Wall.UTC(), Proofs: out.Proofs}
@@ -170,7 +180,9 @@ func (r *round) wanted(rec *ha.NodeRecord) bool {
 func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
 	r.rests[rec.Node] = true // a node that registers anew meanwhile is not the one that was judged
 	rec.Proofs = append(rec.Proofs, proofs...)
-	r.countFence(rec)
+	if rec.State != ha.NodeFenced {
+		r.countFence(rec)
+	}
 	p := proofs[0]
 	r.setNode(rec, ha.NodeFenced, fmt.Sprintf("%s: %s", p.Kind(), p.Evidence()))
 	c := r.follows(rec.Node)
@@ -190,6 +202,9 @@ func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
 func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 	r.recheck(rec, mem)
 	rep, ok := r.registered(rec.Node)
+	if !ok && r.awaited(rec) && mem.LeaseGone != 0 && mem.GossipGone != 0 {
+		r.lookOff(rec, mem, rec.Reason)
+	}
 	if !ok || rep.Leaving {
 		return
 	}

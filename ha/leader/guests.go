@@ -221,7 +221,12 @@ func (r *round) elsewhere(g *ha.GuestRecord, rep ha.GuestReport) {
 			return
 		}
 	}
+	if h, ok := ha.MayReassign(g, r.proofs(), r.released(g.ID)); rep.ConfigGone && !ok { // its record is all that is known of that holder
+		r.setGuest(g, ha.GuestStopping, fmt.Sprintf("its config exists on no node any more: it was destroyed; waiting for %s to prove or say that it holds nothing of it", h.Node))
+		return
+	}
 	if rep.ConfigGone {
+		r.restOnHolders(g)
 		r.setGuest(g, ha.GuestUnprotected, "its config exists on no node any more: it was destroyed")
 		delete(r.guests, g.ID)
 		return

@@ -428,3 +428,22 @@ func TestRollbackRaisesTheEpochOnce(t *testing.T) {
 		t.Fatalf("epoch %d, then %d", was+1, now)
 	}
 }
+
+// A guest that fits on one node only, where its start failed once, is tried there again: nothing else can have it.
+func TestAFailedStartIsRepeatedWhereNoOtherNodeMayHaveTheGuest(t *testing.T) {
+	w := newWorld(t, 3)
+	w.guest(101, ha.QEMU, "n2")
+	for _, n := range []ha.NodeName{"n1", "n2"} { // all but n3 are too small
+		w.report(n, func(r *ha.NodeReport) { r.Memory = 1 << 20 })
+	}
+	w.run(2)
+	w.die("n2")
+	w.run(20)
+	w.wantGuest(101, ha.GuestStarting, "n3")
+	gen := w.g(101).Generation
+	w.says("n3", 101, ha.PhaseFailed, "storage busy")
+	w.run(30)
+	if g := w.g(101); g.Node != "n3" || g.Generation <= gen || g.State != ha.GuestStarting {
+		t.Fatalf("%+v", g)
+	}
+}

@@ -16,6 +16,8 @@ func (r *round) judge(n ha.NodeName) {
 	if rec == nil {
 		if reg && !rep.Leaving {
 			r.admit(n, rep)
+		} else {
+			r.unknown(n, &mem)
 		}
 		r.state.Nodes[n] = mem
 		return
@@ -108,8 +110,13 @@ func (r *round) draining(rec *ha.NodeRecord) {
 }
 
 // left treats a node whose daemon was stopped in order: its silence is not death. Its guests run on, frozen; a proof
-// that needs no command (power reads off) still frees them if the machine then dies.
+// that needs no command (power reads off) still frees them if the machine then dies. A rebuild waits for such a node, too: what the store
+// has of its leaving may be old.
 func (r *round) left(rec *ha.NodeRecord, mem *NodeMemory, rep ha.NodeReport) {
+	wanted := mem.LeaseGone != 0 && mem.GossipGone != 0 && (r.rebuilding() || r.confirmed(rec))
+	if wanted && r.lookOff(rec, mem, "its daemon was stopped in order") {
+		return
+	}
 	running := 0
 	for _, g := range rep.Guests {
 		if g.Protected && g.Running {
@@ -121,7 +128,7 @@ func (r *round) left(rec *ha.NodeRecord, mem *NodeMemory, rep ha.NodeReport) {
 		return
 	}
 	r.setNode(rec, ha.NodeMaintenance, fmt.Sprintf("its daemon was stopped in order; %d guests run on, unprotected until it starts again", running))
-	if mem.GossipGone != 0 && r.Corosync.Known && !slices.Contains(r.Corosync.Online, rec.Node) {
+	if !wanted && mem.GossipGone != 0 && r.Corosync.Known && !r.listed(rec.Node) {
 		r.passive(rec, mem, "its daemon was stopped in order and corosync lost the node")
 	}
 }
@@ -145,11 +152,11 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 		return
 	}
 	due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay)
-	due = max(due, r.state.Began.Add(r.Timing.LeaseTTL)) // after an outage of everything the others come back a moment after us
 	if r.Corosync.Known && slices.Contains(r.Corosync.Online, n) {
 		due = max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(max(r.Timing.FenceDelay, r.Timing.DaemonGrace))
 		why += "; corosync still listed the node, its daemon may have died alone"
 	}
+	due = max(due, r.state.Began.Add(r.Timing.LeaseTTL)) // after an outage of everything the others come back a moment after us
 	if r.now < due {
 		r.wakeAt(due)
 		return
@@ -182,6 +189,9 @@ func (r *round) lingers(rec *ha.NodeRecord, mem *NodeMemory) {
 
 // pruneProofs drops proofs about incarnations that hold no guest any more.
 func (r *round) pruneProofs(rec *ha.NodeRecord) {
+	if len(r.damage.guests) > 0 { // who holds them is not known
+		return
+	}
 	rec.Proofs = slices.DeleteFunc(rec.Proofs, func(p ha.Proof) bool {
 		if p.Incarnation() == rec.Incarnation {
 			return false

@@ -18,6 +18,9 @@ func (r *round) epoch() ha.Epoch { return r.Store.Cluster.Rec.Epoch }
 // rebuildGuests freezes and rebuilds the guests of an older epoch.
 func (r *round) rebuildGuests() {
 	missing := r.missing()
+	if missing == "" && !r.settled() {
+		r.settle()
+	}
 	for _, id := range sorted(r.guests) {
 		g := r.guests[id]
 		if g.Epoch == r.epoch() {
@@ -49,6 +52,47 @@ func (r *round) missing() string {
 		}
 	}
 	return ""
+}
+
+// settled says whether every member has reported or was proven off in this epoch. In the cluster's first nothing can have been lost.
+func (r *round) settled() bool {
+	c := r.Store.Cluster.Rec
+	return c.Epoch <= 1 || c.Settled == c.Epoch
+}
+
+// settle notes that nobody is missing any more: whoever fails from now on is no business of the rebuild.
+func (r *round) settle() {
+	c := r.Store.Cluster.Rec
+	c.Settled = c.Epoch
+	r.cluster = &c
+	r.transCluster = append(r.transCluster, ha.Transition{Subject: "cluster", From: "rebuilding", To: "in order",
+		Reason: fmt.Sprintf("epoch %d: every member has reported or is proven off; guests are assigned anew, and new ones are protected again", c.Epoch)})
+}
+
+// rebuilding says whether members may still hold what the store does not know.
+func (r *round) rebuilding() bool {
+	if !r.settled() {
+		return true
+	}
+	for _, id := range sorted(r.guests) {
+		if r.guests[id].Epoch != r.epoch() {
+			return true
+		}
+	}
+	return false
+}
+
+// awaited says whether the rebuild waits for a fenced node to be proven off once more: by what looks at the machine.
+func (r *round) awaited(rec *ha.NodeRecord) bool {
+	return !slices.ContainsFunc(rec.Proofs, lasting) && r.rebuilding()
+}
+
+// lookOff looks for a proof about the machine without touching anything, as passive does. Time proves nothing to a rebuild: it is about
+// the boot on record, and another one may live.
+func (r *round) lookOff(rec *ha.NodeRecord, mem *NodeMemory, why string) bool {
+	in := r.input(rec, mem, nil)
+	in.Facts.Armed = false
+	return r.looked(rec, mem, in, why)
 }
 
 // provenOff says whether the machine was proven off since the epoch began: a switch or a human looked at it then. What an older epoch

@@ -35,10 +35,7 @@ func (r *round) recoverGuests() {
 		if r.awaitsOwn(g) {
 			continue
 		}
-		if triedEverywhere(g, nodes) { // begin again, as often as it may be relocated
-			g.Excluded = nil
-		}
-		p := r.Placer.Place(g, nodes)
+		p := r.place(g, nodes)
 		if p.Node == "" {
 			r.setGuest(g, ha.GuestRecovery, "no place: "+rejections(p.Rejected))
 			continue
@@ -172,18 +169,20 @@ func (r *round) awaitsOwn(g *ha.GuestRecord) bool {
 	return true
 }
 
-// triedEverywhere says whether a guest's start has failed on every node that could have it now.
-func triedEverywhere(g *ha.GuestRecord, nodes []ha.Candidate) bool {
-	usable := 0
-	for _, c := range nodes {
-		if c.Usable && !slices.Contains(g.Excluded, c.Node) {
-			return false
-		}
-		if c.Usable {
-			usable++
-		}
+// place chooses a node among those where its start has not failed yet. When nothing else than that stands in the way, because all others
+// are full, tried or forbidden, it begins again, as often as it may be relocated.
+func (r *round) place(g *ha.GuestRecord, nodes []ha.Candidate) ha.Placement {
+	p := r.Placer.Place(g, nodes)
+	if p.Node != "" || len(g.Excluded) == 0 {
+		return p
 	}
-	return usable > 0
+	again := *g
+	again.Excluded = nil
+	if q := r.Placer.Place(&again, nodes); q.Node != "" {
+		g.Excluded = nil
+		return q
+	}
+	return p
 }
 
 func rejections(rs []ha.Rejection) string {

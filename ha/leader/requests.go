@@ -2,6 +2,7 @@ package leader
 
 import (
 	"fmt"
+	"slices"
 
 	"bascule/ha"
 )
@@ -24,14 +25,9 @@ func (r *round) takeRequests(rec *ha.NodeRecord, mem *NodeMemory) {
 		case ha.RequestFence:
 			r.requestFence(rec, mem, q, id)
 		case ha.RequestConfirmOff:
-			lease, held := r.Store.Leases[rec.Node]
-			if held && lease.Rec.Incarnation == rec.Incarnation || !held && r.Gossip[rec.Node].Alive {
-				r.note(rec, "confirm-off refused", fmt.Sprintf("asked for by %s, but the node shows life (lease or gossip); look again, and if it is off ask again in %v", q.By, 2*r.Timing.LeaseTTL))
-				r.answer(rec.Node, id)
-			} else if q.Incarnation != rec.Incarnation || (rec.State != ha.NodeFencing && rec.State != ha.NodeSuspect) {
-				r.note(rec, "confirm-off refused", fmt.Sprintf("asked for by %s about boot %s, but the node is %s with boot %s", q.By, q.Incarnation, rec.State, rec.Incarnation))
-				r.answer(rec.Node, id)
-			}
+			r.requestConfirmOff(rec, q, id)
+		case ha.RequestConfirmTest:
+			r.requestConfirmTest(rec, q, id)
 		default:
 			r.note(rec, string(q.Kind)+" refused", "this version does not know the request")
 			r.answer(rec.Node, id)
@@ -58,6 +54,72 @@ func (r *round) requestFence(rec *ha.NodeRecord, mem *NodeMemory, q ha.Request, 
 	r.beginFence(rec, mem, q.By+" asked for it")
 	r.fences[rec.Node].Operator = q.By
 	r.answer(rec.Node, id)
+}
+
+// requestConfirmOff refuses what cannot be; the rest stays until the ladder has made it a proof.
+func (r *round) requestConfirmOff(rec *ha.NodeRecord, q ha.Request, id string) {
+	if life := r.life(rec); life != "" {
+		r.note(rec, "confirm-off refused", fmt.Sprintf("asked for by %s, but the node shows life (%s); look again, and if it is off ask again in %v", q.By, life, 2*r.Timing.LeaseTTL))
+		r.answer(rec.Node, id)
+	} else if q.Incarnation != rec.Incarnation || (rec.State == ha.NodeFenced && !r.awaited(rec)) {
+		r.note(rec, "confirm-off refused", fmt.Sprintf("asked for by %s about boot %s, but the node is %s with boot %s", q.By, q.Incarnation, rec.State, rec.Incarnation))
+		r.answer(rec.Node, id)
+	}
+}
+
+// life says which sign of life a node gives, "" when none. Of a daemon that was stopped in order neither lease nor gossip can be expected:
+// there corosync tells whether the machine is up.
+func (r *round) life(rec *ha.NodeRecord) string {
+	lease, held := r.Store.Leases[rec.Node]
+	rep := r.Store.Reports[rec.Node].Rec
+	switch {
+	case held && lease.Rec.Incarnation == rec.Incarnation || !held && r.Gossip[rec.Node].Alive:
+		return "lease or gossip"
+	case !held && rep.Leaving && rep.Incarnation == rec.Incarnation && r.listed(rec.Node):
+		return "corosync lists it"
+	}
+	return ""
+}
+
+func (r *round) listed(n ha.NodeName) bool {
+	return r.Corosync.Known && slices.Contains(r.Corosync.Online, n)
+}
+
+// confirmed says whether an operator's confirmation about the recorded boot waits to be made a proof.
+func (r *round) confirmed(rec *ha.NodeRecord) bool {
+	for _, id := range sorted(r.Store.Requests) {
+		q := r.Store.Requests[id].Rec
+		if q.Kind == ha.RequestConfirmOff && q.Node == rec.Node && q.Incarnation == rec.Incarnation && !slices.Contains(r.requests[rec.Node], ha.KeyRequest(id)) {
+			return true
+		}
+	}
+	return false
+}
+
+// requestConfirmTest notes that an operator has tested a power device that does not tell which machine it switches. It is bound to the
+// machine, not to its boot; the device must still read "on" in every boot before it may prove anything about that (R3).
+func (r *round) requestConfirmTest(rec *ha.NodeRecord, q ha.Request, id string) {
+	defer r.answer(rec.Node, id)
+	rep, up := r.registered(rec.Node)
+	d, planned := r.Plans[rec.Node].Device(q.Device)
+	refused := ""
+	switch {
+	case !planned || d.Kind != ha.PowerDevice:
+		refused = fmt.Sprintf("no power device %q is configured for it: name one of its power devices", q.Device)
+	case !up || rep.Incarnation != rec.Incarnation || q.Incarnation != "" && q.Incarnation != rec.Incarnation:
+		refused = "the machine that was meant is not up: start it, see that it is the one that was tested, then ask again"
+	case rep.SystemUUID == "":
+		refused = "it publishes no system UUID, so the test could not be bound to this machine; use a device that tells its machine, or the watchdog"
+	}
+	if refused != "" {
+		r.note(rec, "device test refused", "asked for by "+q.By+": "+refused)
+		return
+	}
+	c := previous(rec, q.Device)
+	c.Device, c.Kind = q.Device, ""
+	c.Confirmed, c.ConfirmedUUID = fmt.Sprintf("%s at %s", q.By, q.At.UTC().Format("2006-01-02 15:04 MST")), rep.SystemUUID
+	setCheck(rec, c)
+	r.note(rec, "device test confirmed", fmt.Sprintf("%s has tested that %s switches this machine (system UUID %s)", q.By, q.Device, rep.SystemUUID))
 }
 
 // answer removes a request together with the node's commit.

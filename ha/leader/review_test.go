@@ -231,7 +231,9 @@ func TestReviewDeviceCheckOutlivesALostCommit(t *testing.T) {
 func TestReviewReleasedGuestIsPlacedAlthoughItsLastNodeLeft(t *testing.T) {
 	w := newWorld(t, 2)
 	w.guest(101, ha.QEMU, "n2")
-	w.report("n1", func(r *ha.NodeReport) { r.Memory = 1 << 20 })
+	for _, n := range []ha.NodeName{"n1", "n2"} { // and it fits nowhere any more
+		w.report(n, func(r *ha.NodeReport) { r.Memory = 1 << 20 })
+	}
 	w.run(1)
 	w.says("n2", 101, ha.PhaseFailed, "disk is broken here")
 	w.run(2)

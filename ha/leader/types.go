@@ -33,6 +33,7 @@ type State struct {
 	Began ha.Instant // of this leadership's first round
 	Nodes map[ha.NodeName]NodeMemory
 	Lost  map[ha.VMID]ha.Instant // since when the assigned node has let go of a guest whose config no living node reports
+	Told  map[string]ha.Instant  // keys that cannot be read: when people hear of them again
 }
 
 // NodeMemory is this leadership's view of one node over time.
@@ -50,6 +51,7 @@ type NodeMemory struct {
 // CheckMemory is when a device's health was or will be looked at.
 type CheckMemory struct {
 	InFlight    bool
+	Since       ha.Instant // when the answer that is awaited was asked for
 	Incarnation ha.Incarnation
 	Next        ha.Instant
 }

@@ -23,7 +23,7 @@ type Kept struct {
 func Start(now ha.Instant, c Config, k Kept) State {
 	s := State{Guests: map[ha.VMID]Guest{}, Records: map[ha.VMID]ha.GuestRecord{}, Onboot: map[ha.VMID]bool{},
 		Members: k.Members, ListRev: k.ListRev, Epoch: Epoch{Known: k.Epoch, Rev: k.Rev}}
-	s.Lease = Lease{Phase: LeaseEnding, Quiet: c.Timing.PromiseEnd(now, k.Longest)}
+	s.Lease = Lease{Phase: LeaseEnding, Quiet: now.Add(c.Timing.QuietTime(k.Longest))}
 	if k.Lease != 0 && now < k.Deadline {
 		s.Lease.ID, s.Lease.Phase, s.Lease.Deadline = k.Lease, LeaseHeld, k.Deadline
 	}

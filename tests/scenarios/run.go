@@ -75,7 +75,7 @@ func (s *Scenario) elected(x sim.Spec) sim.Spec {
 	if s.site.leader == "" && s.site.raft == "" {
 		return x
 	}
-	at := x.Timing.QuietTime() + 4*time.Second
+	at := x.Timing.QuietTime(0) + 4*time.Second
 	try := x
 	try.Commands = slices.DeleteFunc(slices.Clone(x.Commands), func(c sim.Command) bool { return c.At > at })
 	for range electionTries {

@@ -25,6 +25,20 @@ type audit struct {
 	workers map[int]bool              // PIDs seen in the last patrol
 	oldList map[string]time.Duration  // by host: since when it goes by an older member list than somebody else
 	atRest  map[string]ha.Incarnation // by host: the boot that ran when the store was restored
+
+	term      ha.Term
+	termSince time.Duration
+	sights    map[ha.NodeName]fenceSight
+	asking    map[string]time.Duration // requests, since when
+	wrote     map[ha.NodeName]wroteNode
+	inactive  map[onNode]time.Duration // since when the stored report says so
+	freeSince map[ha.VMID]freed
+	fencedAt  map[ha.NodeName][]time.Duration
+	failed    map[ha.VMID]int
+	readAt    map[readFor]time.Duration
+	takenAt   map[ha.Incarnation]time.Duration
+	early     map[ha.Incarnation]bool // its lease was ended by a leader after storages were taken away
+	managed   map[ha.VMID]managedSight
 }
 
 // leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
@@ -41,7 +55,14 @@ func (w *World) Audit() {
 	a := &audit{w: w, j: w.judge, gone: map[ha.NodeName]leaseSight{}, nodes: map[ha.NodeName]ha.NodeRecord{}, guests: map[ha.VMID]ha.GuestRecord{},
 		asked: map[ha.NodeName][]ha.Incarnation{}, uuids: map[ha.Incarnation]string{}, onSince: map[string]time.Duration{},
 		unfit: map[ha.NodeName]time.Duration{}, given: map[[2]ha.NodeName]time.Duration{}, onboot: map[ha.VMID]time.Duration{},
-		ended: map[*Daemon]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{}}
+		ended: map[*Daemon]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{},
+		sights: map[ha.NodeName]fenceSight{}, asking: map[string]time.Duration{}, wrote: map[ha.NodeName]wroteNode{},
+		inactive: map[onNode]time.Duration{}, freeSince: map[ha.VMID]freed{}, fencedAt: map[ha.NodeName][]time.Duration{}, failed: map[ha.VMID]int{},
+		readAt: map[readFor]time.Duration{}, takenAt: map[ha.Incarnation]time.Duration{}, early: map[ha.Incarnation]bool{}, managed: map[ha.VMID]managedSight{}}
+	w.judge.audit = a
+	for _, d := range w.machine.devices {
+		d.asked = a.looked
+	}
 	w.store.OnApply(a.applied)
 	w.loop.Every(auditEvery, a.patrol)
 	judged := w.machine.OnStart
@@ -81,6 +102,7 @@ func (a *audit) applied(x Applied) {
 		a.outlives(x.Lease)
 	case "revoke":
 		a.revoked(x)
+		a.endedEarly(x, truth)
 	case "restore":
 		for _, h := range a.w.machine.Hosts() {
 			a.atRest[h.Name] = h.Inc()
@@ -110,6 +132,7 @@ func (a *audit) remember(truth *ha.Snapshot) {
 			a.gone[n] = leaseSight{inc, there, now}
 		}
 		a.nodes[n] = truth.Nodes[n].Rec
+		a.seePlaces(truth, n)
 		if rep, ok := truth.Reports[n]; ok && !rep.Rec.Quorate {
 			if _, known := a.unfit[n]; !known {
 				a.unfit[n] = now
@@ -121,24 +144,9 @@ func (a *audit) remember(truth *ha.Snapshot) {
 	for _, g := range a.w.spec.Guests {
 		if v, ok := truth.Guests[g.ID]; ok {
 			a.guests[g.ID] = v.Rec
+			a.seeFree(truth, v.Rec)
 		} else {
 			delete(a.guests, g.ID)
-		}
-	}
-}
-
-// ownRevisions is R4: what a leader writes rests on the revision of the record itself.
-func (a *audit) ownRevisions(x Applied) {
-	for _, p := range x.Txn.Puts {
-		if !leaderOwned(p.Key) {
-			continue
-		}
-		guarded := false
-		for _, g := range x.Txn.Guards {
-			guarded = guarded || g.Key == p.Key
-		}
-		if !guarded {
-			a.j.violate("R4", "%s wrote %s without a guard on its revision", x.By, p.Key)
 		}
 	}
 }

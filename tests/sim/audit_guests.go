@@ -23,32 +23,27 @@ func (a *audit) guest(x Applied, truth *ha.Snapshot, id ha.VMID) {
 	moved := rec.Node != old.Node || rec.Incarnation != old.Incarnation || (rec.Move != nil) != (old.Move != nil) && rec.State != ha.GuestRecovery && rec.State != ha.GuestFrozen
 	switch {
 	case rec.Epoch > old.Epoch:
-		a.rebuilt(truth, old, rec)
+		a.rebuilt(x, truth, old, rec)
 	case moved && rec.Generation <= old.Generation:
 		a.j.violate("R1", "guest %d is assigned anew (%s -> %s) in generation %d, the last was %d", id, old.Node, rec.Node, rec.Generation, old.Generation)
-	case moved && old.State == ha.GuestRecovery:
-		a.placed(x, truth, old, rec)
-	}
-}
-
-// placed judges a recovery: what it rests on is guarded (R4), and the place can carry it (R5).
-func (a *audit) placed(x Applied, truth *ha.Snapshot, old, rec ha.GuestRecord) {
-	for _, h := range old.Holders {
-		key := ha.KeyGuestReport(h.Node, rec.ID)
-		if x.Txn != nil && !slices.ContainsFunc(x.Txn.Guards, func(g ha.Guard) bool { return g.Key == key }) {
-			a.w.loop.Logf("audit", "old %+v new %+v guards %+v", old, rec, x.Txn.Guards)
-			a.j.violate("R4", "guest %d is recovered to %s without a guard on what holder %s says of it", rec.ID, rec.Node, h.Node)
-			return
+	case moved && (old.State == ha.GuestRecovery || old.State == ha.GuestFence):
+		a.givenTo(x, truth, old, rec, rec.Node)
+		if !a.isThere(truth, old, id, rec.Node) {
+			a.inOrder(x, truth, rec)
 		}
+	case moved && rec.Move != nil:
+		a.givenTo(x, truth, old, rec, rec.Move.Target)
 	}
-	if since, unfit := a.unfit[rec.Node]; unfit && !a.j.byHand[rec.ID] && a.w.loop.Now()-since > 2*time.Second && !truth.Reports[rec.Node].Rec.Quorate {
-		a.j.violate("R5", "guest %d is given to %s, which has had no corosync quorum for %v", rec.ID, rec.Node, a.w.loop.Now()-since)
+	a.seeFailed(truth, old, rec)
+	if rec.Epoch == old.Epoch && (moved || slices.ContainsFunc(old.Holders, func(h ha.Holder) bool { return !holds(rec, h) })) {
+		a.restsOnHolders(x, old, rec)
+		a.seenBySelf(x, truth, old, rec)
 	}
 }
 
 // rebuilt is R8: an assignment is made anew only when each member has reported in the new epoch or is proven off in it, and above every
 // generation that anybody knows.
-func (a *audit) rebuilt(truth *ha.Snapshot, old, rec ha.GuestRecord) {
+func (a *audit) rebuilt(x Applied, truth *ha.Snapshot, old, rec ha.GuestRecord) {
 	for _, m := range a.w.spec.Hosts {
 		n := ha.NodeName(m.Name)
 		if m.Witness {
@@ -61,6 +56,10 @@ func (a *audit) rebuilt(truth *ha.Snapshot, old, rec ha.GuestRecord) {
 			return p.Kind() == ha.PowerOffConfirmed || p.Kind() == ha.OperatorConfirmed
 		})
 		up := !reported && a.w.machine.Host(m.Name).Inc() != "" && a.w.machine.Host(m.Name).Inc() == a.atRest[m.Name]
+		if key := ha.KeyGuestReport(n, rec.ID); reported && !restsOn(x, key) || !restsOn(x, ha.KeyNode(n)) && !a.justWrote(x, n) {
+			a.j.violate("R4", "guest %d is assigned anew in epoch %d without a guard on what %s is and says of it", rec.ID, rec.Epoch, n)
+			return
+		}
 		if reported && !slices.ContainsFunc(rec.Holders, func(h ha.Holder) bool { return h.Node == n && h.Incarnation == rep.Incarnation }) {
 			a.j.violate("R8", "guest %d is assigned anew in epoch %d and %s, which is up, is no holder", rec.ID, rec.Epoch, n)
 			return

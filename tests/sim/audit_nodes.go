@@ -13,19 +13,39 @@ func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 	for _, p := range rec.Proofs {
 		if !slices.ContainsFunc(old.Proofs, p.Same) {
 			a.proof(x, truth, p)
+			a.restsOnNode(x, n, "it is proven ("+string(p.Kind())+")")
 		}
 	}
-	if rec.State == ha.NodeOnline && (old.State == ha.NodeFencing || old.State == ha.NodeFenced) {
-		a.letIn(n, rec.Incarnation)
+	if works(rec.State) && (old.State == ha.NodeFencing || old.State == ha.NodeFenced) {
+		a.letIn(n, rec.Incarnation, old)
+		if old.State == ha.NodeFenced {
+			a.restsOnNode(x, n, "it is let in")
+		}
 	}
+	a.seeFenced(x, n, old, rec)
 	f := truth.Fences[n].Rec
 	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && f.Operator == "" {
 		a.fencing(x, n, rec.Incarnation)
 	}
+	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && rec.Epoch == old.Epoch {
+		a.restsOnNode(x, n, "it is to be fenced")
+	}
 }
 
-// letIn is R3: whose storages were taken away comes back with a new boot only.
-func (a *audit) letIn(n ha.NodeName, inc ha.Incarnation) {
+// works says whether a node in this state has its guests again.
+func works(s ha.NodeState) bool {
+	return s == ha.NodeOnline || s == ha.NodeQuarantined || s == ha.NodeDraining || s == ha.NodeMaintenance
+}
+
+// letIn is R3: whose storages were taken away comes back with a new boot only, and so does who is proven to have ended by anything but its own
+// doing, whatever the truth is.
+func (a *audit) letIn(n ha.NodeName, inc ha.Incarnation, old ha.NodeRecord) {
+	for _, p := range old.Proofs {
+		if p.Incarnation() == inc && p.Kind() != ha.SelfFenceElapsed {
+			a.j.violate("R3", "%s is let in with boot %s, of which %s is stored", n, inc, p.Kind())
+			return
+		}
+	}
 	for _, s := range a.w.spec.Storages {
 		if d := a.w.machine.Disk(s.Name); d != nil && d.Revoked(inc) {
 			a.j.violate("R3", "%s is let in with boot %s, whose access to %s was taken away", n, inc, s.Name)
@@ -37,6 +57,22 @@ func (a *audit) letIn(n ha.NodeName, inc ha.Incarnation) {
 // selfFenceTime is W by its terms.
 func selfFenceTime(t ha.Timing) time.Duration {
 	return t.PermitGrace + t.KillTime + t.WatchdogTimeout + t.SelfFenceMargin
+}
+
+// muxTime is the longest from a client's last feeding of watchdog-mux to the reset: its clients' time, the mux's look at them, the device.
+const muxTime = muxClient + 2*muxIdle + muxDevice
+
+// watchdogOf is a host's longest time from the last feeding to the reset.
+func (a *audit) watchdogOf(h *Host) time.Duration {
+	if h.spec.Watchdog == dogMux {
+		return max(muxTime, a.w.spec.Timing.WatchdogTimeout)
+	}
+	return a.w.spec.Timing.WatchdogTimeout
+}
+
+// selfFenceOf is W of a host, by its terms.
+func (a *audit) selfFenceOf(h *Host) time.Duration {
+	return selfFenceTime(a.w.spec.Timing) - a.w.spec.Timing.WatchdogTimeout + a.watchdogOf(h)
 }
 
 // roughly takes off what two crystals may differ by.
@@ -61,7 +97,7 @@ func (a *audit) proof(x Applied, truth *ha.Snapshot, p ha.Proof) {
 		}
 	case ha.StorageRevoked:
 		for _, s := range p.Storages() {
-			if d := a.w.machine.Disk(s); alive && d != nil && !d.Revoked(inc) {
+			if d := a.w.machine.Disk(s); alive && d != nil && !d.Revoked(inc) && !a.j.givenBack(inc) {
 				a.j.violate("R3", "%s (boot %s) is proven to have lost %s (%s) and has it", n, inc, s, p.Evidence())
 			}
 		}
@@ -80,7 +116,10 @@ func (a *audit) proof(x Applied, truth *ha.Snapshot, p ha.Proof) {
 
 // selfFence: for an armed boot, W after its lease was gone and after the end of what the prover had promised it.
 func (a *audit) selfFence(x Applied, h *Host, n ha.NodeName, inc ha.Incarnation) {
-	now, w := a.w.loop.Now(), roughly(selfFenceTime(a.w.spec.Timing))
+	now, w := a.w.loop.Now(), roughly(a.selfFenceOf(h))
+	if a.early[inc] {
+		w += roughly(a.w.spec.Timing.LeaseTTL)
+	}
 	switch s := a.gone[n]; {
 	case h.spec.Watchdog == "" || h.spec.Watchdog == dogSoft:
 		a.j.violate("R3", "%s (boot %s) is proven to have ended itself; its watchdog is %q", n, inc, h.spec.Watchdog)
@@ -90,6 +129,17 @@ func (a *audit) selfFence(x Applied, h *Host, n ha.NodeName, inc ha.Incarnation)
 	if d := a.leaderOf(x); d != nil {
 		if until := d.state.Promises[n]; until != 0 && d.now().Sub(until) < w {
 			a.j.violate("R3", "%s (boot %s) is proven to have ended itself %v after the end of the promise of %s; W is %v", n, inc, d.now().Sub(until), d.h.Name, w)
+		}
+	}
+}
+
+// endedEarly notes that a leader ended the lease of a boot that lost its storages: its permit may outlive it.
+func (a *audit) endedEarly(x Applied, truth *ha.Snapshot) {
+	for _, n := range a.w.spec.memberNames() {
+		rec := truth.Nodes[n].Rec
+		taken := slices.ContainsFunc(rec.Proofs, func(p ha.Proof) bool { return p.Kind() == ha.StorageRevoked && p.Incarnation() == rec.Incarnation })
+		if taken && x.By != string(n) && slices.Contains(x.Gone, ha.KeyLease(n)) && a.gone[n].inc == rec.Incarnation {
+			a.early[rec.Incarnation] = true
 		}
 	}
 }

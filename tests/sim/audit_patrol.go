@@ -39,6 +39,10 @@ func (a *audit) patrol() {
 	a.begun()
 	a.lists()
 	a.boots()
+	a.fences()
+	a.revocations()
+	a.shutOut()
+	a.frozen()
 }
 
 // clockNow is the time of the daemon's boot, also when the daemon itself is gone.

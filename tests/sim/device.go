@@ -34,7 +34,8 @@ type Device struct {
 	claimed map[ha.DeviceAction]bool // what it says that it did
 	offFrom time.Duration            // a switching off that is under way: from, until
 	offAt   time.Duration
-	pills   []bool // by disk: a message lies in the node's slot
+	pills   []bool                                  // by disk: a message lies in the node's slot
+	asked   func(device string, c ha.DeviceCommand) // told of what reaches a storage device
 }
 
 // deviceTurn is one caller's queue at a device.
@@ -141,6 +142,9 @@ func (d *Device) handle(c ha.DeviceCommand, there func() bool, answer func(ha.De
 			d.power(c.Action, &r)
 		case ha.StorageDevice:
 			d.storage(c, &r)
+			if d.asked != nil {
+				d.asked(d.Name, c)
+			}
 		default:
 			r.Problem = "there is no such device"
 		}

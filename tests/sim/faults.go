@@ -29,6 +29,10 @@ var deaths = []fault{
 	{1, func(d *draw, s *Spec) []Command {
 		return single(d.command("stop-daemon", d.long(), d.node(s)))
 	}},
+	{1, func(d *draw, s *Spec) []Command { // and its operator says so
+		c := d.command("power-off", d.long(), d.node(s))
+		return []Command{c, {At: c.At + d.between(2*time.Second, 20*time.Second), Verb: "confirm-off", Args: c.Args}}
+	}},
 }
 
 // mishaps are everything else that goes wrong, and what people do.
@@ -117,6 +121,9 @@ var mishaps = []fault{
 	{1, func(d *draw, s *Spec) []Command { return single(d.command("set-onboot", 0, d.guest(s))) }},
 	{3, func(d *draw, s *Spec) []Command { return single(d.command("drain", d.long(), d.node(s))) }},
 	{1, func(d *draw, s *Spec) []Command { return single(d.command("fence", 0, d.node(s))) }},
+	{1, func(d *draw, s *Spec) []Command {
+		return single(d.command("give-access", 0, s.Storages[d.r.IntN(len(s.Storages))].Name, d.node(s)))
+	}},
 }
 
 // faultTime is when faults may begin and by when all are over.

@@ -38,6 +38,8 @@ type Judge struct {
 	kinds      map[string]bool
 	byHand     map[ha.VMID]bool // an operator started, moved or took it in hand: where it runs is not the agents' doing alone
 	crashed    map[ha.VMID]bool // its process was made to end
+	quiet      quiet
+	audit      *audit
 }
 
 // Violation is a broken rule.
@@ -53,7 +55,7 @@ func (v Violation) String() string { return fmt.Sprintf("%v %s: %s", v.At, v.Rul
 const troubleEcho = 90 * time.Second
 
 func newJudge(w *World) *Judge {
-	j := &Judge{w: w, byHand: map[ha.VMID]bool{}, crashed: map[ha.VMID]bool{}, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
+	j := &Judge{w: w, quiet: newQuiet(), byHand: map[ha.VMID]bool{}, crashed: map[ha.VMID]bool{}, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
 		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, permitFrom: map[string]time.Duration{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
 		states: map[ha.NodeName]ha.NodeState{}, stateAt: map[ha.NodeName]time.Duration{}, announced: map[string]time.Duration{}, broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
@@ -98,7 +100,7 @@ func (j *Judge) onePlace(id ha.VMID) {
 		return
 	}
 	for _, a := range ws[1:] {
-		if a.Host != ws[0].Host && !j.lied[a.Host] && !j.lied[ws[0].Host] {
+		if a.Host != ws[0].Host && !j.lied[a.Host] && !j.lied[ws[0].Host] && !j.givenBack(a.Inc) && !j.givenBack(ws[0].Inc) {
 			j.violate("R1", "guest %d is able to write on %s (boot %s) and on %s (boot %s)", id, ws[0].Host, ws[0].Inc, a.Host, a.Inc)
 			return
 		}
@@ -171,6 +173,7 @@ func (j *Judge) command(c Command) {
 		until += time.Minute
 	}
 	j.touch(c, until)
+	j.disturb(c)
 	switch c.Verb {
 	case "fence":
 		j.wanted[c.Args[0]] = until + time.Hour // a request that waits for a leader is carried out by the next one

@@ -109,6 +109,8 @@ func (j *Judge) guestStuck(g ha.GuestRecord) []string {
 		return nil
 	case j.broken[g.ID] && g.State == ha.GuestError: // given up, said loudly
 		return nil
+	case j.audit.noRoom(g):
+		return nil
 	case h != nil && j.w.stopped[h.index]:
 		return nil
 	case h != nil && j.restoredAt != 0 && j.revokedFor(g.ID, h): // the restore has forgotten that it was taken away; the device's check tells its operator

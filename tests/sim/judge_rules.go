@@ -102,7 +102,8 @@ func (j *Judge) assigned(old, rec ha.GuestRecord) {
 			return
 		}
 		for _, w := range j.w.machine.Writers(rec.ID) {
-			if w.Host == string(h.Node) && w.Inc == h.Incarnation && !j.lied[w.Host] && !stays && w.Host != string(rec.Node) {
+			justMoved := j.byHand[rec.ID] && j.w.loop.Now()-j.began[rec.ID] < 2*time.Second // by an operator, after its holder had released it
+			if w.Host == string(h.Node) && w.Inc == h.Incarnation && !j.lied[w.Host] && !j.givenBack(w.Inc) && !stays && w.Host != string(rec.Node) && !justMoved {
 				j.violate("R3", "guest %d is assigned to %s while holder %s (boot %s) can still write", rec.ID, rec.Node, h.Node, h.Incarnation)
 				return
 			}
@@ -177,7 +178,7 @@ func (j *Judge) step(d *Daemon, f node.Do) {
 		if at := j.w.machine.ConfigNode(f.Guest); at != d.h.Name && !d.state.Guests[f.Guest].Seen.ConfigHere {
 			j.violate("R5", "%s clears a lock of guest %d, whose config lies under %s", d.h.Name, f.Guest, at)
 		}
-	case node.StepClaim, node.StepStop:
+	case node.StepClaim, node.StepStop, node.StepKill, node.StepOnboot:
 		j.leftAlone(d, f)
 	}
 }
@@ -190,7 +191,7 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 	switch {
 	case d.p.clock.World(quiet) > d.w.loop.Now()-d.started+2*time.Millisecond:
 		j.violate("part5", "%s begins %s of guest %d %v after its start", d.h.Name, f.Step, f.Guest, d.w.loop.Now()-d.started)
-	case f.Step == node.StepStart && own.Incarnation == d.cfg.Incarnation && (own.State == ha.NodeFencing || own.State == ha.NodeFenced) && j.w.loop.Now()-j.stateAt[d.self] > time.Second:
+	case f.Step == node.StepStart && own.Incarnation == d.cfg.Incarnation && (own.State == ha.NodeFencing || own.State == ha.NodeFenced) && j.w.loop.Now()-j.stateAt[d.self] > time.Second && !j.announcedBefore(d, f.Guest):
 		j.violate("R5", "%s begins %s of guest %d, and is %s", d.h.Name, f.Step, f.Guest, own.State)
 	case d.now() >= d.state.Lease.Leased || d.now() >= d.state.Lease.Deadline: // not by the shipped words for it, which a mutant may have
 		j.violate("R2", "%s begins %s of guest %d without a permit of its lease", d.h.Name, f.Step, f.Guest)
@@ -214,6 +215,13 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 func (j *Judge) announcedSince(d *Daemon, id ha.VMID) bool {
 	at, ok := j.announced[ha.KeyGuestReport(d.self, id)]
 	return ok && j.w.loop.Now()-at < 3*j.w.spec.Timing.LeaseTTL
+}
+
+// announcedBefore says whether the store took the start while the node was in order, and the answer has only just come: it is read back for
+// a lease's time.
+func (j *Judge) announcedBefore(d *Daemon, id ha.VMID) bool {
+	at, ok := j.announced[ha.KeyGuestReport(d.self, id)]
+	return ok && at <= j.stateAt[d.self] && j.w.loop.Now()-at < j.w.spec.Timing.LeaseTTL+time.Second
 }
 
 // guarded says whether the guard on the host would end this guest.

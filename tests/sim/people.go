@@ -72,6 +72,9 @@ func (w *World) confirmOff(n string) {
 
 // moveByHand is an operator's move of a guest that is at rest or runs in order: nobody moves what is being recovered.
 func (w *World) moveByHand(id ha.VMID, to string) {
+	if w.machine.guest(id) == nil || w.machine.guest(id).spec.Pinned != "" { // it would not run there
+		return
+	}
 	g, ok := w.store.Truth().Guests[id]
 	h := w.machine.Host(to)
 	if ok && (g.Rec.State != ha.GuestStarted && g.Rec.State != ha.GuestStopped) || h == nil || !h.Runs() || !h.quorate() {
@@ -95,13 +98,14 @@ func (w *World) calm() {
 	w.loop.After(20*time.Second, w.caretaker)
 }
 
-// caretaker looks every 20 s for a machine that waits for a person: one that hangs, or whose fencing comes to no end, is switched off
-// and on again.
+// caretaker looks every 20 s for a machine that waits for a person: one that hangs, or whose fencing nothing but a person
+// can end, is switched off and on again. What should end by itself is left to itself: the audit looks how long it takes.
 func (w *World) caretaker() {
 	for _, h := range w.machine.Hosts() {
 		rec := w.store.Truth().Nodes[ha.NodeName(h.Name)].Rec
 		overdue := h.Runs() && h.boot.guard != nil && h.boot.guard.s.Overdue // it says so itself: power it off
-		if overdue || h.Crashed() || h.On() && (rec.State == ha.NodeFencing || rec.State == ha.NodeFenced) && rec.Incarnation == h.Inc() {
+		waits := h.On() && (rec.State == ha.NodeFencing || rec.State == ha.NodeFenced) && rec.Incarnation == h.Inc() && !w.judge.audit.endsAlone(h)
+		if overdue || h.Crashed() || waits {
 			h.Power(false)
 		}
 		if !h.On() {

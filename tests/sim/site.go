@@ -56,6 +56,9 @@ func (d *draw) site(seed uint64) Spec {
 	}
 	d.guests(&s, nodes)
 	s.Keep = d.chance(0.06)
+	if d.chance(0.25) {
+		d.tight(&s)
+	}
 	return s
 }
 
@@ -68,7 +71,7 @@ func (d *draw) host(i int, witness bool) HostSpec {
 	return h
 }
 
-// fencing gives a node its ladder: storage and power together, sometimes poison pills, always a human in the end.
+// fencing gives a node its ladder: storage and power together or one after the other, sometimes poison pills, always a human in the end.
 func (d *draw) fencing(s *Spec, h *HostSpec) {
 	var plan ladder.Plan
 	var first []ladder.Device
@@ -85,11 +88,28 @@ func (d *draw) fencing(s *Spec, h *HostSpec) {
 	if d.chance(0.1) {
 		add(DeviceSpec{Name: h.Name + "-pill", Node: h.Name, Kind: ha.PoisonDevice, Storages: []string{"iscsi"}}, 2*s.Timing.WatchdogTimeout)
 	}
+	if len(first) > 1 && d.chance(0.4) { // power only when the rest has had its time
+		plan.Levels = append(plan.Levels, first[1:])
+		first = first[:1]
+	}
 	if len(first) > 0 {
 		plan.Levels = append(plan.Levels, first)
 	}
 	plan.Levels = append(plan.Levels, []ladder.Device{{Name: "manual", Kind: ha.ManualDevice}})
 	s.Plans[ha.NodeName(h.Name)] = plan
+}
+
+// tight gives the hosts little more memory than their own guests need: not everybody finds a place when one of them dies.
+func (d *draw) tight(s *Spec) {
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		h.Memory = hostReserve + int64(d.r.IntN(5))<<30
+		for _, g := range s.Guests {
+			if g.Node == h.Name {
+				h.Memory += g.Memory
+			}
+		}
+	}
 }
 
 func (d *draw) guests(s *Spec, nodes int) {
@@ -102,6 +122,9 @@ func (d *draw) guests(s *Spec, nodes int) {
 		g := GuestSpec{ID: ha.VMID(101 + i), Kind: kind, Node: s.Hosts[i%nodes].Name, Memory: int64(1+d.r.IntN(4)) << 30,
 			Storages:  pick(d, []string{"ceph"}, []string{"ceph"}, []string{"iscsi"}, []string{"ceph", "iscsi"}),
 			Protected: !d.chance(0.05), Running: !d.chance(0.08), Onboot: d.chance(0.7), Priority: d.r.IntN(3), StartTakes: d.between(200*time.Millisecond, 3*time.Second)}
+		if d.chance(0.04) {
+			g.Pinned = "hostpci0: a device of that node"
+		}
 		g.Name = fmt.Sprintf("guest%d", g.ID)
 		switch {
 		case d.chance(0.03):

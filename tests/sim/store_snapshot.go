@@ -18,7 +18,7 @@ func emptySnapshot(rev int64) *ha.Snapshot {
 // old snapshot stays as it was, for those who still look at it.
 func nextSnapshot(old *ha.Snapshot, rev int64, put []ha.KV, gone []string, all func() []ha.KV) *ha.Snapshot {
 	fresh, errs := ha.DecodeSnapshot(rev, put)
-	if old.NewerSchema != "" || len(errs) > 0 { // what that means for the rest, only a look at everything tells
+	if old.NewerSchema != "" || len(old.Unreadable) > 0 || len(errs) > 0 { // what that means for the rest, only a look at everything tells
 		s, _ := ha.DecodeSnapshot(rev, all()) // what cannot be decoded is left out, as the daemon does
 		return &s
 	}

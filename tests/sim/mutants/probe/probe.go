@@ -37,6 +37,7 @@ func (p Probe) Spec(seed uint64) (sim.Spec, error) {
 			return s, err
 		}
 		s.Commands = append(s.Commands, c)
+		s.Length = max(s.Length, c.At+c.For+time.Second)
 	}
 	slices.SortStableFunc(s.Commands, func(a, b sim.Command) int { return int(a.At - b.At) })
 	return s, nil
@@ -86,6 +87,16 @@ func (p Probe) site(seed uint64) (sim.Spec, error) {
 		case "storages":
 			for i := range s.Guests {
 				s.Guests[i].Storages = strings.Split(v, "+")
+			}
+		case "memory": // tight: each host has what its own guests need and three GiB
+			for i := range s.Hosts {
+				h := &s.Hosts[i]
+				h.Memory = 4 << 30
+				for _, g := range s.Guests {
+					if g.Node == h.Name {
+						h.Memory += g.Memory
+					}
+				}
 			}
 		case "onboot":
 			for i := range s.Guests {
