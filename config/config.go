@@ -98,13 +98,13 @@ type API struct {
 type Guard struct {
 	Socket       string   `yaml:"socket" default:"<run_dir>/guard.sock" example:"/run/bascule/guard.sock" doc:"Unix socket on which the agent renews the permit."`
 	Watchdog     Watchdog `yaml:"watchdog" doc:"The watchdog that resets this node when its guests could not be ended in time."`
-	TrustSoftdog bool     `yaml:"trust_softdog" default:"false" doc:"Let a software watchdog count as proof that the node ends itself. It does not survive a hung kernel."`
+	TrustSoftdog bool     `yaml:"trust_softdog" default:"false" doc:"Let a software watchdog count as proof that the node ends itself, also behind watchdog-mux. It does not survive a hung kernel."`
 }
 
 // Watchdog configures the guard's watchdog.
 type Watchdog struct {
-	Driver  string        `yaml:"driver" enum:"none|lab" default:"none" doc:"none: no watchdog, so self-fencing is never a proof for this node. lab: the simulated watchdog of halab, in lab builds only."`
-	Device  string        `yaml:"device" default:"<none>" example:"/run/lab/watchdog.sock" doc:"Path of the watchdog; needed with every driver but none."`
+	Driver  string        `yaml:"driver" enum:"none|device|watchdog-mux|lab" default:"none" doc:"none: no watchdog, so self-fencing is never a proof for this node. device: a watchdog device of the guard's own. watchdog-mux: the node's first watchdog, shared with Proxmox; its proof takes 62 s longer. lab: the simulated watchdog of halab, in lab builds only."`
+	Device  string        `yaml:"device" default:"<none>" example:"/dev/watchdog1" doc:"Path of the watchdog: the device file (driver device needs it), or the socket (watchdog-mux; without it /run/watchdog-mux.sock)."`
 	Timeout time.Duration `yaml:"timeout" range:"1s..10m" default:"<timing.watchdog_timeout>" example:"10s" doc:"The same value as timing.watchdog_timeout; write it in one of the two places."`
 }
 

@@ -97,9 +97,11 @@ func (c *Config) validateGuard(s *source, env surroundings) {
 	w := c.Guard.Watchdog
 	switch {
 	case w.Driver == "lab" && !env.lab:
-		s.fail("guard.watchdog.driver", "is \"lab\", which only lab builds know; write none")
-	case w.Driver != "none" && w.Device == "":
-		s.fail("guard.watchdog.device", "is missing for driver %s; write the watchdog's path, for example device: /run/lab/watchdog.sock", w.Driver)
+		s.fail("guard.watchdog.driver", "is \"lab\", which only lab builds know; write device, watchdog-mux or none")
+	case w.Driver == "lab" && w.Device == "":
+		s.fail("guard.watchdog.device", "is missing for driver lab; write the watchdog's path, for example device: /run/lab/watchdog.sock")
+	case w.Driver == "device" && w.Device == "":
+		s.fail("guard.watchdog.device", "is missing for driver device; write the watchdog's path, for example device: /dev/watchdog1 (/dev/watchdog0 is Proxmox's)")
 	case w.Driver == "none" && w.Device != "":
 		s.fail("guard.watchdog.device", "is set while the driver is none; name the driver or remove the device")
 	}

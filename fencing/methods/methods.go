@@ -9,6 +9,7 @@ import (
 	"bascule/fencing/manual"
 	"bascule/fencing/redfish"
 	"bascule/fencing/sbd"
+	"bascule/fencing/scsipr"
 )
 
 // All returns every method.
@@ -19,6 +20,7 @@ func All() fencing.Methods {
 		fenceagent.Method,
 		sbd.Method,
 		cephblocklist.Method,
+		scsipr.Method,
 		manual.Method,
 	}
 }

@@ -71,7 +71,13 @@ type fakeDog struct {
 	timeout time.Duration
 }
 
-func (d *fakeDog) Driver() string { return d.driver }
+func (d *fakeDog) Driver() string        { return d.driver }
+func (d *fakeDog) Facts() *WatchdogFacts { return nil }
+
+func (d *fakeDog) Fire() error {
+	d.j.add("fire")
+	return nil
+}
 
 func (d *fakeDog) Open(timeout time.Duration) error {
 	d.mu.Lock()

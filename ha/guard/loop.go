@@ -199,7 +199,7 @@ func (l *loop) status() Status {
 		detail = "guests cannot be killed and no watchdog is armed: power this node off"
 	}
 	return Status{
-		Phase: l.s.Phase, Armed: l.s.Armed(), Driver: l.cfg.Watchdog.Driver(), Incarnation: l.s.Incarnation,
+		Phase: l.s.Phase, Armed: l.s.Armed(), Driver: l.cfg.Watchdog.Driver(), Watchdog: l.cfg.Watchdog.Facts(), Incarnation: l.s.Incarnation,
 		Deadline: l.s.Deadline, Guests: l.s.Guests, Remaining: l.s.Remaining, Detail: detail,
 		Timing: l.cfg.Timing, PID: l.pid, Started: l.started,
 	}

@@ -89,7 +89,7 @@ func newLoop(cfg Config, log *logq, saved node.GuardSaved) *loop {
 		s: node.NewGuard(cfg.Timing, cfg.Incarnation, saved),
 	}
 	l.watch, l.hunt, l.keep = newWatch(l), newHunt(l), newKeeper(cfg.StateFile, saved)
-	log.add(logrus.InfoLevel, fmt.Sprintf("guard: started in phase %s with %d guests, watchdog %q, W %v", l.s.Phase, len(l.s.Guests), cfg.Watchdog.Driver(), cfg.Timing.SelfFence()))
+	log.add(logrus.InfoLevel, fmt.Sprintf("guard: started in phase %s with %d guests, watchdog %q, W %v", l.s.Phase, len(l.s.Guests), cfg.Watchdog.Driver(), cfg.Timing.Through(cfg.Watchdog.Driver()).SelfFence()))
 	return l
 }
 

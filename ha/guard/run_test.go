@@ -114,7 +114,7 @@ func TestStopsFeedingWhenNotClean(t *testing.T) {
 					t.Fatalf("the node ends at %v (armed %v), beyond the permit's end + W %v", time.Duration(at), armed, w)
 				}
 				if name != "feed hangs" {
-					b.want("close", "7.5s close")
+					b.want("fire", "7.5s fire")
 				}
 				if name == "undying" && (len(b.j.of("kill")) < 100 || len(b.must(nil).Remaining) != 2) {
 					t.Fatalf("does not go on killing: %q", b.j.of("kill"))
@@ -284,10 +284,10 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("%s: started", name)
 		}
 	}
-	if _, err := NewWatchdog("softdg", ""); err == nil || !strings.Contains(err.Error(), "lab, none") {
+	if _, err := NewWatchdog(WatchdogOptions{Driver: "softdg"}); err == nil || !strings.Contains(err.Error(), "device, lab, none, watchdog-mux") {
 		t.Errorf("unknown driver: %v", err)
 	}
-	if !slices.Equal(WatchdogDrivers(), []string{"lab", "none"}) || !errors.Is(noWatchdog{}.Open(0), ErrNoWatchdog) {
+	if !slices.Equal(WatchdogDrivers(), []string{"device", "lab", "none", "watchdog-mux"}) || !errors.Is(noWatchdog{}.Open(0), ErrNoWatchdog) {
 		t.Error("drivers")
 	}
 }

@@ -2,15 +2,17 @@ package guard
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
+	"bascule/ha"
 	"bascule/ha/node"
 
-	"bascule/ha"
+	"github.com/sirupsen/logrus"
 )
 
-// opStopFeeding lets the watchdog go, armed. It has no answer.
+// opStopFeeding lets the watchdog end the node. It has no answer.
 const opStopFeeding node.WatchdogOp = "stop"
 
 type watchOp struct {
@@ -66,10 +68,18 @@ func (w *watch) run(ctx context.Context) {
 		}
 		for op, ok := w.pop(); ok && ctx.Err() == nil; op, ok = w.pop() {
 			if op.op == opStopFeeding {
+				w.fire(dog)
+				<-ctx.Done() // not closed before the process ends: the kernel takes the close of a device for a feeding
 				return
 			}
 			w.do(ctx, dog, op)
 		}
+	}
+}
+
+func (w *watch) fire(dog Watchdog) {
+	if err := dog.Fire(); err != nil {
+		w.l.log.add(logrus.ErrorLevel, fmt.Sprintf("guard: the watchdog cannot be told to end this node: %v: it does so by itself if it is armed", err))
 	}
 }
 
@@ -89,7 +99,11 @@ func (w *watch) do(ctx context.Context, dog Watchdog, op watchOp) {
 			w.l.report(ctx, node.GuardWatchdogFault{Op: op.op, Problem: "the watchdog was busy for too long"})
 			return
 		}
+		before := dog.Facts()
 		err = dog.Open(w.l.cfg.Timing.WatchdogTimeout)
+		if f := dog.Facts(); err == nil && f != nil && f != before {
+			w.l.log.add(logrus.InfoLevel, "guard: the watchdog is armed: "+f.String())
+		}
 	case node.WatchdogDisarm:
 		err = dog.Disarm()
 	}

@@ -17,7 +17,11 @@ type labWatchdog struct {
 	conn net.Conn
 }
 
-func (w *labWatchdog) Driver() string { return "lab" }
+func (w *labWatchdog) Driver() string        { return "lab" }
+func (w *labWatchdog) Facts() *WatchdogFacts { return nil }
+
+// Fire closes: the lab's device runs on as it is.
+func (w *labWatchdog) Fire() error { return w.Close() }
 
 func (w *labWatchdog) Open(timeout time.Duration) error {
 	if err := w.dial(); err != nil {

@@ -43,7 +43,7 @@ func labServer(t *testing.T) (path string, sent <-chan string, restart func()) {
 
 func TestLabWatchdog(t *testing.T) {
 	path, sent, restart := labServer(t)
-	dog, err := NewWatchdog("lab", path)
+	dog, err := NewWatchdog(WatchdogOptions{Driver: "lab", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestLabWatchdog(t *testing.T) {
 	if got := <-sent; got != "T1000\n." {
 		t.Fatalf("after opening again: %q", got)
 	}
-	missing, err := NewWatchdog("lab", path+".none")
+	missing, err := NewWatchdog(WatchdogOptions{Driver: "lab", Path: path + ".none"})
 	do(err)
 	if missing.Open(time.Second) == nil || missing.Disarm() == nil {
 		t.Fatal("opened a socket that is not there")

@@ -36,8 +36,9 @@ type answer struct {
 // Status is what the guard says of itself.
 type Status struct {
 	Phase       node.GuardPhase     `json:"phase"`
-	Armed       bool                `json:"armed"`  // it holds a watchdog that ends the node if the guard stops
-	Driver      string              `json:"driver"` // of the watchdog; empty: none
+	Armed       bool                `json:"armed"`              // it holds a watchdog that ends the node if the guard stops
+	Driver      string              `json:"driver"`             // of the watchdog; empty: none
+	Watchdog    *WatchdogFacts      `json:"watchdog,omitempty"` // what the driver learnt when it armed
 	Incarnation ha.Incarnation      `json:"incarnation"`
 	Deadline    ha.Instant          `json:"deadline"` // of the permit, CLOCK_BOOTTIME; 0: never had one
 	Guests      []node.GuestRef     `json:"guests"`
