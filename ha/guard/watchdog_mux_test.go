@@ -68,7 +68,7 @@ func TestMuxIsFedEveryFiveSecondsAtMost(t *testing.T) {
 			b.armed()
 			b.renew(10 * time.Minute)
 			b.alive()
-			if st := b.must(nil); !st.Armed || st.Watchdog == nil || st.Watchdog.Timeout != 72*time.Second || !st.Watchdog.ResetLastBoot {
+			if st := b.must(nil); !st.Armed || st.Watchdog == nil || st.Watchdog.Timeout != 75*time.Second || !st.Watchdog.ResetLastBoot {
 				t.Errorf("fed every %v: %+v, %+v", pace, st, st.Watchdog)
 			}
 			wrote := b.m.written()
@@ -126,7 +126,7 @@ func TestMuxEndsANodeThatIsNotClean(t *testing.T) {
 		if since := at.Sub(deadline); since < 3500*time.Millisecond || since > 3500*time.Millisecond+11*time.Second || since > w {
 			t.Errorf("reset %v after the permit's end; W is %v", since, w)
 		}
-		if w != 76500*time.Millisecond {
+		if w != 79500*time.Millisecond {
 			t.Errorf("W is %v", w)
 		}
 	})

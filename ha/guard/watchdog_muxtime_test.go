@@ -45,15 +45,15 @@ func TestMuxGuardFallsSilent(t *testing.T) {
 	}
 	bound, margin := ha.Timing{}.Through(ha.WatchdogMux).WatchdogTimeout, testTiming(t).SelfFenceMargin
 	t.Logf("longest from the last feeding to the reset, reckoned with %v: %v", bound, longest)
-	if longest["alone"] > bound || longest["alone"] < bound-2*time.Second {
+	if longest["alone"] > bound || longest["alone"] < bound-4*time.Second {
 		t.Errorf("alone: reset %v after the last feeding, reckoned with %v", longest["alone"], bound)
 	}
 	if longest["1 % slow"] > bound+margin {
 		t.Errorf("longer than %v + %v: %v", bound, margin, longest)
 	}
 	// Each of the two can postpone the look at the ages by a second, and the end of the mux comes up to a second after it.
-	if longest["with Proxmox's own clients"] > 75*time.Second {
-		t.Errorf("the rules of the mux leave room for 61 + 1 + 2 + 1 + 10 s: %v", longest)
+	if longest["with Proxmox's own clients"] > bound {
+		t.Errorf("the rules of the mux leave room for 61 + 1 + 2 + 1 + 10 s, reckoned with %v: %v", bound, longest)
 	}
 	if longest["set back"] < bound+25*time.Second {
 		t.Errorf("the fake does not go by the wall clock: %v", longest["set back"])
