@@ -116,6 +116,7 @@ func (r *round) judgeAnew() {
 			continue
 		}
 		rec.Epoch, rec.Proofs = r.epoch(), aboutStorages(rec.Proofs, rec.Incarnation)
+		r.rests[n] = true // what it is now rests on its lease and its report alone
 		mem := r.state.Nodes[n]
 		mem.Ladder, mem.Revoked = ladder.Memory{}, 0
 		r.state.Nodes[n] = mem

@@ -17,7 +17,7 @@ func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 		}
 	}
 	if works(rec.State) && (old.State == ha.NodeFencing || old.State == ha.NodeFenced) {
-		a.letIn(n, rec.Incarnation, old)
+		a.letIn(n, rec, old)
 		if old.State == ha.NodeFenced {
 			a.restsOnNode(x, n, "it is let in")
 		}
@@ -39,9 +39,10 @@ func works(s ha.NodeState) bool {
 
 // letIn is R3: whose storages were taken away comes back with a new boot only, and so does who is proven to have ended by anything but its own
 // doing, whatever the truth is.
-func (a *audit) letIn(n ha.NodeName, inc ha.Incarnation, old ha.NodeRecord) {
+func (a *audit) letIn(n ha.NodeName, rec, old ha.NodeRecord) {
+	inc := rec.Incarnation
 	for _, p := range old.Proofs {
-		if p.Incarnation() == inc && p.Kind() != ha.SelfFenceElapsed {
+		if p.Incarnation() == inc && p.Kind() != ha.SelfFenceElapsed && rec.Epoch == old.Epoch { // what an older store knew counts for nothing
 			a.j.violate("R3", "%s is let in with boot %s, of which %s is stored", n, inc, p.Kind())
 			return
 		}
