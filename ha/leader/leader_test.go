@@ -447,3 +447,19 @@ func TestAFailedStartIsRepeatedWhereNoOtherNodeMayHaveTheGuest(t *testing.T) {
 		t.Fatalf("%+v", g)
 	}
 }
+
+// A guest in recovery that somebody moved by hand is taken over where it runs, and its memory is gone for the others.
+func TestAGuestFoundRunningTakesItsMemoryFirst(t *testing.T) {
+	w := newWorld(t, 3)
+	w.guest(101, ha.QEMU, "n2")
+	w.guest(102, ha.QEMU, "n2")
+	w.report("n1", func(r *ha.NodeReport) { r.Memory = 1 << 20 })
+	w.report("n3", func(r *ha.NodeReport) {
+		r.Memory = 3 << 29 // room for one of them
+		r.Guests = append(r.Guests, ha.GuestSeen{ID: 102, Kind: ha.QEMU, Protected: true, Running: true, Memory: 1 << 30, Storages: []string{"ceph"}})
+	})
+	w.die("n2")
+	w.run(20)
+	w.wantGuest(102, ha.GuestStarting, "n3")
+	w.wantGuest(101, ha.GuestRecovery, "n2")
+}

@@ -23,15 +23,16 @@ func (r *round) recoverGuests() {
 	slices.SortStableFunc(free, func(a, b *ha.GuestRecord) int {
 		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.ID, b.ID))
 	})
-	nodes, proofs := r.candidates(), r.proofs()
-	for _, g := range free {
-		if h, ok := ha.MayReassign(g, proofs, r.released(g.ID)); !ok {
+	proofs := r.proofs()
+	free = slices.DeleteFunc(free, func(g *ha.GuestRecord) bool {
+		h, ok := ha.MayReassign(g, proofs, r.released(g.ID))
+		if !ok {
 			r.blocked(g, h)
-			continue
 		}
-		if r.runsElsewhere(g) {
-			continue
-		}
+		return !ok || r.runsElsewhere(g)
+	})
+	nodes := r.candidates() // after those: what runs somewhere already takes its memory there
+	for _, g := range free {
 		if r.awaitsOwn(g) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -15,7 +16,19 @@ func (h *Host) Clients() []string {
 	if h.boot == nil {
 		return nil
 	}
-	return []string{clientPrefix + string(h.boot.inc)}
+	var out []string
+	for i := range 1 + h.boot.more {
+		out = append(out, clientPrefix+string(h.boot.address(i)))
+	}
+	return out
+}
+
+// address is what a storage knows a boot by: the first address by its incarnation, another one with its number.
+func (b *boot) address(i int) ha.Incarnation {
+	if i == 0 {
+		return b.inc
+	}
+	return ha.Incarnation(fmt.Sprintf("%s/%d", b.inc, i+1))
 }
 
 // storage takes access away from clients, or says who has it. The administration of a storage is over before it answers.

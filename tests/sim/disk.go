@@ -62,8 +62,21 @@ func (d *Disk) reached(h *Host) bool {
 	return !d.spec.Shared || d.m.net.Reaches(NetStorage, h.Name, d.end) && d.m.net.Reaches(NetStorage, d.end, h.Name)
 }
 
+// out says whether a boot has no access: by none of its addresses.
+func (d *Disk) out(b *boot) bool {
+	if b == nil {
+		return false
+	}
+	for i := range 1 + b.more {
+		if !d.revoked[b.address(i)] {
+			return false
+		}
+	}
+	return true
+}
+
 // usable says whether the host can activate the storage: reached, and not shut out.
-func (d *Disk) usable(h *Host) bool { return d.reached(h) && !d.revoked[h.Inc()] }
+func (d *Disk) usable(h *Host) bool { return d.reached(h) && !d.out(h.boot) }
 
 // look notes since when hosts do not reach the storage. Proxmox notices 1-10 s later.
 func (d *Disk) look() {
@@ -81,7 +94,7 @@ func (d *Disk) look() {
 // shown says whether Proxmox on a host lists the storage as active, without asking the storage.
 func (d *Disk) shown(h *Host) bool {
 	i := h.index
-	return !d.revoked[h.Inc()] && (d.since[i] < 0 || d.m.loop.Now() < d.notice[i])
+	return !d.out(h.boot) && (d.since[i] < 0 || d.m.loop.Now() < d.notice[i])
 }
 
 // configured says whether Proxmox on a host knows the storage at all.

@@ -165,7 +165,7 @@ func (p *process) stuck() bool {
 	if p.what != whatGuest {
 		return false
 	}
-	return p.g.spec.NeverStops || slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return !d.revoked[p.b.inc] && !d.reached(p.h) })
+	return p.g.spec.NeverStops || slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return !d.out(p.b) && !d.reached(p.h) })
 }
 
 // writes says whether the process is able to write the guest's disks, or will be when its host goes on.
@@ -173,7 +173,7 @@ func (p *process) writes() bool {
 	if p.what != whatGuest || p.dead || p.incoming || p.paused {
 		return false
 	}
-	return len(p.g.disks) == 0 || slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return !d.revoked[p.b.inc] })
+	return len(p.g.disks) == 0 || slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return !d.out(p.b) })
 }
 
 func (p *process) shown() Process {
@@ -232,7 +232,7 @@ func (m *Machine) Progress(id ha.VMID) bool {
 }
 
 func (p *process) stuckOrShut() bool {
-	return slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return d.revoked[p.b.inc] || !d.reached(p.h) })
+	return slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return d.out(p.b) || !d.reached(p.h) })
 }
 
 // ConfigNode is under which node's directory the guest's config lies in the quorate ring's tree; "": nowhere.

@@ -44,6 +44,7 @@ type Host struct {
 // boot is one incarnation: everything that ends with power, reset or crash.
 type boot struct {
 	inc       ha.Incarnation
+	more      int // addresses beyond the first from which it writes to storages
 	clock     *Clock
 	kernel    *Proc
 	procs     []*Proc

@@ -39,6 +39,12 @@ func init() {
 		// the first scan of the guard's next kill misses the guests: they are born behind the reader of /proc
 		"scan-race": {"NODE", false, func(w *World, c Command, _ bool) { w.scanRace(w.host(c, 0)) }},
 		// somebody gives a node back what was taken away from it
+		"new-address": {"NODE", false, func(w *World, c Command, _ bool) {
+			if h := w.host(c, 0); h.boot != nil {
+				h.boot.more++
+				w.machine.epoch++
+			}
+		}},
 		"give-access": {"STORAGE NODE", false, func(w *World, c Command, _ bool) {
 			if d, h := w.machine.Disk(c.Args[0]), w.host(c, 1); d != nil && h.Booted() {
 				d.Unrevoke(h.Inc())
