@@ -38,7 +38,7 @@ func (a *audit) seeFailed(truth *ha.Snapshot, old, rec ha.GuestRecord) {
 	rep := truth.GuestReports[old.Node][rec.ID].Rec
 	failed := rep.Phase == ha.PhaseFailed && rep.Generation == old.Generation && rep.Incarnation == old.Incarnation
 	switch {
-	case rec.State == ha.GuestFence || old.State == ha.GuestFence: // its node died: a new row
+	case rec.State == ha.GuestFence || old.State == ha.GuestFence || old.State == ha.GuestError: // its node died: a new row
 		delete(a.failed, rec.ID)
 	case rec.State == ha.GuestStarted || rec.Epoch != old.Epoch || !failed && rec.Generation != old.Generation || rec.Move != nil:
 		delete(a.failed, rec.ID)
