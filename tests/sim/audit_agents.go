@@ -83,6 +83,9 @@ func (a *audit) killed(host string, id ha.VMID, what string) {
 	if !ok || what != whatGuest || a.j.crashed[id] || h.boot == nil || h.boot.guard == nil || h.boot.guard.s.Phase != node.GuardPermitted {
 		return
 	}
+	if t := h.boot.locks[id]; t != nil && t.name == "migrate" {
+		return // a migration by restart stops it
+	}
 	if a.w.machine.ConfigNode(id) == host && string(rec.Rec.Node) != host && rec.Rec.Move == nil {
 		a.j.violate("R5", "guest %d is killed on %s, where its config lies", id, host)
 	}

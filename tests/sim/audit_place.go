@@ -17,7 +17,8 @@ func (a *audit) givenTo(x Applied, truth *ha.Snapshot, old, rec ha.GuestRecord, 
 	if since, unfit := a.unfit[n]; unfit && now-since > a.newsTakes(x) && !rep.Quorate {
 		a.j.violate("R5", "guest %d is given to %s, which has had no corosync quorum for %v", rec.ID, n, now-since)
 	}
-	if s := truth.Nodes[n].Rec.State; s != ha.NodeOnline {
+	stays := n == old.Node && rec.Incarnation == old.Incarnation // its node is back, drained or not; it is moved from there
+	if s := truth.Nodes[n].Rec.State; s != ha.NodeOnline && !(stays && s == ha.NodeDraining) {
 		a.j.violate("R5", "guest %d is given to %s, which is %s", rec.ID, n, s)
 	}
 	for _, s := range a.w.machine.guest(rec.ID).spec.Storages {

@@ -37,7 +37,7 @@ type Judge struct {
 	mustEpoch  ha.Epoch                 // after a restore: nothing is started in an older one
 	kinds      map[string]bool
 	byHand     map[ha.VMID]bool // an operator started, moved or took it in hand: where it runs is not the agents' doing alone
-	crashed    map[ha.VMID]bool // its process was made to end
+	crashed    map[ha.VMID]bool // its process was made to end, by a fault or its operator
 	quiet      quiet
 	audit      *audit
 }
@@ -188,6 +188,8 @@ func (j *Judge) command(c Command) {
 		j.byHand[c.vmid(0)] = true
 	case "crash-guest":
 		j.crashed[c.vmid(0)] = true
+	case "qm-stop":
+		j.crashed[c.vmid(1)] = true
 	case "managed":
 		j.byHand[c.vmid(0)] = true
 		j.managed[c.vmid(0)] = j.w.loop.Now()

@@ -39,10 +39,16 @@ func init() {
 		// the first scan of the guard's next kill misses the guests: they are born behind the reader of /proc
 		"scan-race": {"NODE", false, func(w *World, c Command, _ bool) { w.scanRace(w.host(c, 0)) }},
 		// somebody gives a node back what was taken away from it
+		// it is known by one more address on the storage network, and publishes that as soon as it can
 		"new-address": {"NODE", false, func(w *World, c Command, _ bool) {
-			if h := w.host(c, 0); h.boot != nil {
-				h.boot.more++
-				w.machine.epoch++
+			h := w.host(c, 0)
+			if h.boot == nil {
+				return
+			}
+			h.boot.more++
+			w.machine.epoch++
+			if d := w.daemons[h.index]; d != nil && d.p.Alive() {
+				d.p.Post(d.rep.wake)
 			}
 		}},
 		"give-access": {"STORAGE NODE", false, func(w *World, c Command, _ bool) {
