@@ -10,7 +10,7 @@ import (
 )
 
 // Method is the fencing method ceph-blocklist.
-var Method = fencing.Method{Name: "ceph-blocklist", Keys: keys, Storage: open}
+var Method = fencing.Method{Name: "ceph-blocklist", Keys: keys, Storage: open, Join: join}
 
 var keys = []fencing.Key{
 	{Name: "storages", Required: true, Doc: "the names of the Proxmox storages that it takes away, with commas between: ceph-vm,ceph-data"},

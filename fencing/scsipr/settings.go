@@ -14,7 +14,7 @@ import (
 )
 
 // Method is fencing by SCSI-3 persistent reservations.
-var Method = fencing.Method{Name: "scsi-pr", Keys: keys, Storage: open}
+var Method = fencing.Method{Name: "scsi-pr", Keys: keys, Storage: open, Join: join}
 
 // defaultState is where a node's Registrar keeps the key of this boot: it must not survive a reboot.
 const defaultState = "/run/bascule/scsi-pr.json"
