@@ -8,9 +8,10 @@
 #   make bench-failover   N failovers measured (N=20)
 #   make idle             what an idle cluster costs
 #   make sim SEEDS=n [SEED0=m]   n simulated sites in which everything goes wrong, judged
-#   make sim-mutants      deliberate bugs, and the simulated site that catches each (about 15 minutes)
+#   make sim-mutants      deliberate bugs, and the simulated site that catches each (about 8 minutes)
 #   make sim-cover        what the simulated sites and scenarios execute of the deciding code
 #   make peer-scenarios DIR=...  another system's regression suite, played here
+#   make fencing-real     every fencing method against the real thing (about 6 minutes; installs packages)
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 
 GO       ?= go
@@ -30,7 +31,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios e2e e2e-some demo bench-failover idle fuzz clean
+.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios fencing-real e2e e2e-some demo bench-failover idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -44,7 +45,7 @@ lab:
 	$(BUILD) -tags lab -o bin/halab ./cmd/halab
 
 test: format vet staticcheck units race race-lab sim-ci sim-mutants-some e2e-some
-	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tags lab and e2e), units, go test -race, simulated sites, mutants, e2e ($(VERSION))"
+	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tags lab, e2e and fencingreal), units, go test -race, simulated sites, mutants, e2e ($(VERSION))"
 
 format:
 	@bad=$$(find . -name '*.go' -not -path './.git/*' -not -path './bin/*' -print0 | xargs -0 gofmt -l); \
@@ -54,11 +55,13 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags lab ./...
 	$(GO) vet -tags e2e ./...
+	$(GO) vet -tags fencingreal ./...
 
 staticcheck:
 	$(CHECK) ./...
 	$(CHECK) -tags lab ./...
 	$(CHECK) -tags e2e ./...
+	$(CHECK) -tags fencingreal ./fencing/... ./tests/lab/watchdogreal
 
 # Skips with a message where systemd-analyze is missing. -count=1: the result depends on the machine's systemd.
 units:
@@ -98,6 +101,10 @@ sim-cover:
 
 peer-scenarios:
 	$(GO) run ./tests/scenarios/peerrun $(DIR)
+
+# Every fencing method against the real thing; installs Debian packages.
+fencing-real:
+	bash tests/fencingreal/run.sh
 
 # Needs a quiet machine: the tests have deadlines. A failed test keeps its lab's directory and says where.
 # One lab at a time: a second one would take the processor away from the first.
