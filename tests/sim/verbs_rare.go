@@ -39,6 +39,22 @@ func init() {
 		// the first scan of the guard's next kill misses the guests: they are born behind the reader of /proc
 		"scan-race": {"NODE", false, func(w *World, c Command, _ bool) { w.scanRace(w.host(c, 0)) }},
 		// somebody gives a node back what was taken away from it
+		// somebody writes nonsense under a key of the store; for a time: the record is put back afterwards
+		"spoil-record": {"KEY", true, func(w *World, c Command, on bool) {
+			if on {
+				w.spoiled[c.Args[0]] = w.store.Spoil(c.Args[0], []byte("{\"schema\":2,\"holders\":{"))
+			} else if was := w.spoiled[c.Args[0]]; was != nil {
+				w.store.Spoil(c.Args[0], was)
+			}
+		}},
+		// an operator has tried a device and says so
+		"confirm-test": {"NODE DEVICE", false, func(w *World, c Command, _ bool) {
+			w.submit(ha.Request{Kind: ha.RequestConfirmTest, Node: ha.NodeName(c.Args[0]), Device: c.Args[1]}, 5)
+		}},
+		// an operator says of a member that has no record that it is off
+		"confirm-unknown": {"NODE", false, func(w *World, c Command, _ bool) {
+			w.submit(ha.Request{Kind: ha.RequestConfirmOff, Node: ha.NodeName(c.Args[0]), Incarnation: ha.NeverRegistered}, 5)
+		}},
 		// it is known by one more address on the storage network, and publishes that as soon as it can
 		"new-address": {"NODE", false, func(w *World, c Command, _ bool) {
 			h := w.host(c, 0)

@@ -20,7 +20,8 @@ type World struct {
 	judge   *Judge
 	people  people
 
-	stopped  []bool // by host: its basculed was stopped in order, nobody starts it again
+	spoiled  map[string][]byte // by key: the record that nonsense was written over
+	stopped  []bool            // by host: its basculed was stopped in order, nobody starts it again
 	old      map[string]bool
 	restores bool // the store is restored in this run: only then a view can contradict the one before
 	steps    int  // of the nodes' machines
@@ -35,7 +36,7 @@ const (
 
 // NewWorld builds a site from its spec; everything is switched on and runs. out receives the readable trace when not nil.
 func NewWorld(s Spec, out io.Writer) *World {
-	w := &World{spec: s, loop: NewLoop(s.Seed, out), old: map[string]bool{}}
+	w := &World{spoiled: map[string][]byte{}, spec: s, loop: NewLoop(s.Seed, out), old: map[string]bool{}}
 	w.net = NewNet(w.loop)
 	w.store = NewStore(w.loop, w.net, s.voters(), s.Timing)
 	w.gossip = NewGossip(w.loop, w.net, s.Timing)
