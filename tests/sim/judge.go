@@ -36,8 +36,9 @@ type Judge struct {
 	restoredAt time.Duration            // when the store was last restored
 	mustEpoch  ha.Epoch                 // after a restore: nothing is started in an older one
 	kinds      map[string]bool
-	byHand     map[ha.VMID]bool // an operator started, moved or took it in hand: where it runs is not the agents' doing alone
-	crashed    map[ha.VMID]bool // its process was made to end, by a fault or its operator
+	byHand     map[ha.VMID]bool      // an operator started, moved or took it in hand: where it runs is not the agents' doing alone
+	handStart  map[ha.VMID]handStart // the last one
+	crashed    map[ha.VMID]bool      // its process was made to end, by a fault or its operator
 	quiet      quiet
 	audit      *audit
 }
@@ -55,7 +56,7 @@ func (v Violation) String() string { return fmt.Sprintf("%v %s: %s", v.At, v.Rul
 const troubleEcho = 90 * time.Second
 
 func newJudge(w *World) *Judge {
-	j := &Judge{w: w, quiet: newQuiet(), byHand: map[ha.VMID]bool{}, crashed: map[ha.VMID]bool{}, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
+	j := &Judge{w: w, handStart: map[ha.VMID]handStart{}, quiet: newQuiet(), byHand: map[ha.VMID]bool{}, crashed: map[ha.VMID]bool{}, guests: map[ha.VMID]ha.GuestRecord{}, lost: map[ha.VMID]time.Duration{}, began: map[ha.VMID]time.Duration{}, lastHost: map[ha.VMID]string{},
 		trouble: map[string]time.Duration{}, wanted: map[string]time.Duration{}, permitted: map[string]bool{}, permitFrom: map[string]time.Duration{}, lied: map[string]bool{}, managed: map[ha.VMID]time.Duration{},
 		states: map[ha.NodeName]ha.NodeState{}, stateAt: map[ha.NodeName]time.Duration{}, announced: map[string]time.Duration{}, broken: map[ha.VMID]bool{}, kinds: map[string]bool{}}
 	j.res.RTO = map[string][]time.Duration{}
@@ -100,11 +101,31 @@ func (j *Judge) onePlace(id ha.VMID) {
 		return
 	}
 	for _, a := range ws[1:] {
+		if j.byPerson(id, a.Host) || j.byPerson(id, ws[0].Host) {
+			continue
+		}
 		if a.Host != ws[0].Host && !j.lied[a.Host] && !j.lied[ws[0].Host] && !j.givenBack(a.Inc) && !j.givenBack(ws[0].Inc) {
 			j.violate("R1", "guest %d is able to write on %s (boot %s) and on %s (boot %s)", id, ws[0].Host, ws[0].Inc, a.Host, a.Inc)
 			return
 		}
 	}
+}
+
+// personsStart is how long a process that a person started on a node that may not run the guest lives at most: until that node's agent or
+// its guard ends it.
+const personsStart = 15 * time.Second
+
+// byPerson says whether the guest runs there because a person has just started it by hand, on a node that is not the guest's.
+func (j *Judge) byPerson(id ha.VMID, host string) bool {
+	h, ok := j.handStart[id]
+	rec := j.w.store.Truth().Guests[id].Rec
+	return ok && h.host == host && string(rec.Node) != host && j.w.loop.Now()-h.at < personsStart
+}
+
+// handStart is a person's own start of a guest.
+type handStart struct {
+	host string
+	at   time.Duration
 }
 
 // progress notes since when a guest stands still, for the recovery times.
@@ -184,6 +205,7 @@ func (j *Judge) command(c Command) {
 		j.lied[c.Args[1]] = true
 	case "qm-start":
 		j.byHand[c.vmid(1)] = true
+		j.handStart[c.vmid(1)] = handStart{c.Args[0], j.w.loop.Now()}
 	case "move-guest", "destroy":
 		j.byHand[c.vmid(0)] = true
 	case "crash-guest":

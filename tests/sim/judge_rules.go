@@ -238,6 +238,9 @@ func (j *Judge) guarded(d *Daemon, id ha.VMID) bool {
 
 // leftAlone is R7: what Proxmox's own HA manages is not touched, once an agent has had the time to see it.
 func (j *Judge) leftAlone(d *Daemon, f node.Do) {
+	if !d.h.quorate() {
+		return // its copy of /etc/pve is old, and read-only
+	}
 	if since, ok := j.managed[f.Guest]; ok && j.w.loop.Now() > since+troubleEcho/3 {
 		j.violate("R7", "%s begins %s of guest %d, which Proxmox's own HA manages", d.h.Name, f.Step, f.Guest)
 	}

@@ -15,10 +15,11 @@ type Store struct {
 	net    *Net
 	timing ha.Timing
 
-	voters  []*storeVoter
-	clients []*Client
-	faults  map[string]*storeFaults // by client's node; they outlive its processes
-	down    int                     // how many faults hold the whole service down
+	restores int64 // so far
+	voters   []*storeVoter
+	clients  []*Client
+	faults   map[string]*storeFaults // by client's node; they outlive its processes
+	down     int                     // how many faults hold the whole service down
 
 	// The truth.
 	rev       int64

@@ -27,7 +27,8 @@ func (s *Store) RestoreAnew() {
 	}
 	epoch := s.snap.Cluster.Rec.Epoch
 	s.Restore()
-	s.rev += revisionBump
+	s.restores++ // the same copy a second time needs a larger bump, as docs say
+	s.rev += revisionBump * s.restores
 	rec := s.snap.Cluster.Rec
 	rec.Epoch, rec.Reason = max(epoch, rec.Epoch)+1, "restored from a copy"
 	kv := ha.KV{Key: ha.KeyCluster, Value: ha.Encode(rec), CreateRev: s.rev, ModRev: s.rev}
