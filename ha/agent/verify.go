@@ -29,7 +29,10 @@ func (a *Agent) verify(ctx context.Context, d node.Do) (node.Outcome, string) {
 	}
 	switch {
 	case rec.Move != nil:
-		return a.expected(c, rec)
+		if out, msg := a.expected(c, rec); out != node.Done {
+			return out, msg
+		}
+		return a.announce(c, rec, rev)
 	case d.Step == node.StepRecheck:
 		return a.announce(c, rec, rev)
 	}
@@ -57,7 +60,7 @@ func (a *Agent) expected(ctx context.Context, rec ha.GuestRecord) (node.Outcome,
 	return node.Expected(rec, lease, rep, target, cluster)
 }
 
-// announce commits "starting" in one transaction with what the start rests on: the record is unchanged, and this node is not being
+// announce commits "starting" or "migrating" in one transaction with what the start rests on: the record is unchanged, and this node is not being
 // fenced nor proven dead. From then on the leader knows of a holder that did not let go (persist before acting).
 func (a *Agent) announce(ctx context.Context, rec ha.GuestRecord, rev int64) (node.Outcome, string) {
 	self := a.cfg.Node.Self

@@ -67,11 +67,14 @@ func Expected(rec ha.GuestRecord, target ha.LeaseRecord, rep ha.GuestReport, nod
 	return Done, ""
 }
 
-// Announcement is the transaction that makes a start known before it begins (persist before acting): it rests on the guest's and this
+// Announcement is the transaction that makes a start or a move known before it begins (persist before acting): it rests on the guest's and this
 // node's record being as they were read, and on the cluster record being as this node took note of it (no newer epoch, R8).
 // It never equals an earlier one: an answer that is lost is read back, and what somebody else wrote must not pass for it.
 func (c Config) Announcement(now ha.Instant, rec ha.GuestRecord, rev, ownRev, clusterRev int64) ha.Txn {
 	rep := ha.GuestReport{Guest: rec.ID, Node: c.Self, Incarnation: c.Incarnation, Generation: rec.Generation, Phase: ha.PhaseStarting, Announced: now}
+	if rec.Move != nil {
+		rep.Phase = ha.PhaseMigrating // a leader that gives the move up in this moment rests on the report before
+	}
 	return ha.Txn{Guards: []ha.Guard{{Key: ha.KeyGuest(rec.ID), Rev: rev}, {Key: ha.KeyNode(c.Self), Rev: ownRev},
 		{Key: ha.KeyCluster, Rev: clusterRev}},
 		Puts: []ha.Put{{Key: ha.KeyGuestReport(c.Self, rec.ID), Value: ha.Encode(rep)}}}

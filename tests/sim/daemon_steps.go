@@ -166,7 +166,13 @@ func (d *Daemon) verify(f node.Do, done ended) {
 			case !d.state.Lease.Acts(d.now()):
 				done(node.Transient, errPermitOver)
 			case rec.Move != nil:
-				d.expected(rec, done)
+				d.expected(rec, func(o node.Outcome, msg string) {
+					if o != node.Done {
+						done(o, msg)
+						return
+					}
+					d.announce(rec, rev, done)
+				})
 			case f.Step == node.StepRecheck:
 				d.announce(rec, rev, done)
 			default:
