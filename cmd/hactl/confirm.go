@@ -17,7 +17,7 @@ func (h *hactl) confirm(ctx context.Context, yes bool, question, want string) er
 		return nil
 	}
 	if f, ok := h.in.(*os.File); !ok || !isTerminal(f) {
-		return usagef("this asks for confirmation and the input is no terminal: add --yes if you mean it")
+		return usagef("this asks for confirmation and the input is no terminal: add --yes (fence test: --asserted) if you mean it")
 	}
 	fmt.Fprint(h.errs, h.errs.bold(question))
 	line, err := readLine(ctx, h.in)

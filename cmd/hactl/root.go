@@ -117,9 +117,13 @@ func (h *hactl) status(ctx context.Context) (s api.Status, err error) {
 }
 
 // request makes an operator's request.
-func (h *hactl) request(ctx context.Context, kind ha.RequestKind, node string, force bool) (a api.RequestAnswer, err error) {
+func (h *hactl) request(ctx context.Context, kind ha.RequestKind, node string, force bool) (api.RequestAnswer, error) {
+	return h.requestBody(ctx, kind, api.RequestBody{Node: ha.NodeName(node), By: operator(), Force: force})
+}
+
+func (h *hactl) requestBody(ctx context.Context, kind ha.RequestKind, body api.RequestBody) (a api.RequestAnswer, err error) {
 	err = h.ask(ctx, func(ctx context.Context, c *api.Client) error {
-		a, err = c.Request(ctx, kind, api.RequestBody{Node: ha.NodeName(node), By: operator(), Force: force})
+		a, err = c.Request(ctx, kind, body)
 		return err
 	})
 	return a, err

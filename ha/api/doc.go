@@ -5,7 +5,7 @@
 //	GET  /v1/status                                   Status
 //	GET  /v1/events?after=KEY&limit=N&tail=N&follow=1 []StoredEvent; with follow one EventLine per line
 //	GET  /v1/fence-test?node=NODE                     FenceTest: the devices are read, one test at a time
-//	POST /v1/drain|undrain|fence|confirm-off          RequestBody -> RequestAnswer
+//	POST /v1/drain|undrain|fence|confirm-off|confirm-test  RequestBody -> RequestAnswer
 //	GET  /v1/version                                  VersionInfo
 //
 // Errors are answered as Error: what happened and what to do next.

@@ -16,6 +16,8 @@ type RequestBody struct {
 	Node  ha.NodeName `json:"node"`
 	By    string      `json:"by,omitempty"`    // the person, in addition to what the connection proves
 	Force bool        `json:"force,omitempty"` // the operator overrules CheckRequest's judgement of the node's state
+	// Device is the fencing device that a confirm-test is about.
+	Device string `json:"device,omitempty"`
 }
 
 // RequestAnswer says under which id the request was committed.
@@ -41,7 +43,19 @@ func CheckRequest(s Status, kind ha.RequestKind, name ha.NodeName, force bool) *
 	case ha.RequestFence:
 		return checkFence(n, n.Name == s.Leader, force)
 	case ha.RequestConfirmOff:
-		return checkConfirmOff(n, force)
+		rebuilding := slices.ContainsFunc(s.Guests, func(g Guest) bool { return g.State == ha.GuestFrozen })
+		return checkConfirmOff(n, force, rebuilding)
+	case ha.RequestConfirmTest:
+		return checkConfirmTest(n)
+	}
+	return nil
+}
+
+// checkConfirmTest wants a node that works: a test tells of the machine that is there now.
+func checkConfirmTest(n Node) *Error {
+	if !n.Lease || n.State == ha.NodeFencing || n.State == ha.NodeFenced || n.State == ha.NodeSuspect {
+		return conflict(fmt.Sprintf("%s is %s: a device is confirmed for a node that works, after it was switched off and on with it", n.Name, n.State),
+			"start the node again, wait until hactl status shows it online, then repeat this")
 	}
 	return nil
 }
@@ -62,11 +76,12 @@ func checkFence(n Node, leads, force bool) *Error {
 	return nil
 }
 
-// checkConfirmOff refuses the confirmation where the node is seen alive: a wrong one runs guests twice.
-func checkConfirmOff(n Node, force bool) *Error {
+// checkConfirmOff refuses the confirmation where the node is seen alive: a wrong one runs guests twice. While guests are frozen after a restore
+// of the store (rebuilding), members that left, were fenced by time alone or have no record are waited for, too.
+func checkConfirmOff(n Node, force, rebuilding bool) *Error {
 	again := fmt.Sprintf("if you have just switched it off, wait until hactl status no longer shows %s online; if you know better, --force", n.Name)
 	switch {
-	case n.Incarnation == "":
+	case n.Incarnation == "" && !rebuilding:
 		return conflict(fmt.Sprintf("%s has never registered: there is no life of it to confirm the end of", n.Name), "hactl status shows which nodes are waited for")
 	case force:
 		return nil
@@ -74,6 +89,8 @@ func checkConfirmOff(n Node, force bool) *Error {
 		return conflict(fmt.Sprintf("%s is %s: it is not off", n.Name, n.State), again)
 	case n.Lease:
 		return conflict(fmt.Sprintf("%s is %s and still holds its lease: it may be running", n.Name, n.State), again)
+	case rebuilding:
+		return nil
 	case n.State == ha.NodeFenced:
 		return conflict(fmt.Sprintf("%s is fenced already: nothing waits for a confirmation", n.Name), "hactl status shows what else is missing")
 	case n.State == ha.NodeOffline:
@@ -102,7 +119,7 @@ func buildRequest(v View, kind ha.RequestKind, node ha.NodeName, by string, now 
 		return ha.Request{}, err
 	}
 	r := ha.Request{ID: id, Kind: kind, Node: node, By: by, At: now.UTC()}
-	if kind != ha.RequestFence && kind != ha.RequestConfirmOff {
+	if kind == ha.RequestDrain || kind == ha.RequestUndrain {
 		return r, nil
 	}
 	r.Incarnation = cmp.Or(v.Snapshot.Nodes[node].Rec.Incarnation, v.Snapshot.Fences[node].Rec.Incarnation, v.Snapshot.Leases[node].Rec.Incarnation)

@@ -88,7 +88,7 @@ func (s *Server) handler(closing <-chan struct{}) http.Handler {
 	})
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { s.events(w, r, closing) })
 	mux.HandleFunc("GET /v1/fence-test", s.fenceTest)
-	for _, kind := range []ha.RequestKind{ha.RequestDrain, ha.RequestUndrain, ha.RequestFence, ha.RequestConfirmOff} {
+	for _, kind := range []ha.RequestKind{ha.RequestDrain, ha.RequestUndrain, ha.RequestFence, ha.RequestConfirmOff, ha.RequestConfirmTest} {
 		mux.HandleFunc("POST /v1/"+string(kind), func(w http.ResponseWriter, r *http.Request) { s.request(w, r, kind) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -124,6 +124,10 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request, kind ha.Request
 		return
 	}
 	req, err := buildRequest(v, kind, body.Node, who(body.By, proven(r, v.Self)), s.now(), s.rand)
+	if req.Device = body.Device; kind == ha.RequestConfirmTest && req.Device == "" {
+		s.fail(w, conflict("a confirm-test names no device", fmt.Sprintf("name the fencing device of %s that was tried", body.Node)))
+		return
+	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 		defer cancel()

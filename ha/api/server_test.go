@@ -104,6 +104,21 @@ func TestRequests(t *testing.T) {
 			apitest.Edit(v.Snapshot.Nodes, "node2", func(n *ha.NodeRecord) { n.State = ha.NodeOffline })
 			return v
 		}, ha.RequestConfirmOff, api.RequestBody{Node: "node2"}, "", "left in order"},
+		{"confirm-off of a node that left, while guests wait for a rebuild", func() api.View {
+			v := apitest.Well()
+			n := v.Snapshot.Nodes["node2"]
+			n.Rec.State = ha.NodeOffline
+			v.Snapshot.Nodes["node2"] = n
+			delete(v.Snapshot.Leases, "node2")
+			for id, g := range v.Snapshot.Guests {
+				g.Rec.State = ha.GuestFrozen
+				v.Snapshot.Guests[id] = g
+			}
+			return v
+		}, ha.RequestConfirmOff, api.RequestBody{Node: "node2", By: "alice"}, apitest.Inc(2), ""},
+		{"confirm-test", apitest.Well, ha.RequestConfirmTest, api.RequestBody{Node: "node2", Device: "strip-2", By: "alice"}, apitest.Inc(2), ""},
+		{"confirm-test without a device", apitest.Well, ha.RequestConfirmTest, api.RequestBody{Node: "node2"}, "", "names no device"},
+		{"confirm-test of a node that is being fenced", apitest.LyingBMC, ha.RequestConfirmTest, api.RequestBody{Node: "node2", Device: "strip-2"}, "", "for a node that works"},
 		{"confirm-off of nobody", apitest.Well, ha.RequestConfirmOff, api.RequestBody{Node: "node9", Force: true}, "", `knows no node "node9": name one of: node1, node2, node3`},
 		{"confirm-off of a node without a life", func() api.View {
 			v := apitest.Well()
