@@ -1,11 +1,6 @@
 package fencingtest
 
 import (
-	"errors"
-	"maps"
-	"strings"
-	"testing"
-
 	"bascule/fencing"
 	"bascule/ha"
 )
@@ -100,32 +95,4 @@ var cases = []struct {
 		r.must(ha.DeviceOff)
 		r.reads(ha.PowerOff)
 	}},
-}
-
-// settingsCase demands that the method is strict and says what to write.
-func settingsCase(t *testing.T, h Harness) {
-	_, good := h.New(t)
-	try := func(what string, settings map[string]string, name string) {
-		t.Helper()
-		_, err := h.Method.Power(settings)
-		if !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"`+name+`"`) {
-			t.Errorf("%s: %v, want settings not usable and the name %q", what, err, name)
-		}
-	}
-	odd := maps.Clone(good)
-	odd["colour"] = "blue"
-	try("an unknown setting", odd, "colour")
-	for _, k := range h.Method.Keys {
-		if k.Doc == "" {
-			t.Errorf("setting %q has no text that says what to write", k.Name)
-		}
-		if !k.Required {
-			continue
-		}
-		less := maps.Clone(good)
-		delete(less, k.Name)
-		try("without "+k.Name, less, k.Name)
-		less[k.Name] = " "
-		try("with an empty "+k.Name, less, k.Name)
-	}
 }

@@ -2,8 +2,6 @@ package fencingtest
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +67,10 @@ func RunPoison(t *testing.T, h PoisonHarness) {
 			c.run(poisonRig{t, s, h, poisonExecutor{e}})
 		})
 	}
-	t.Run("settings", func(t *testing.T) { poisonSettings(t, h) })
+	t.Run("settings", func(t *testing.T) {
+		_, good := h.New(t)
+		strictSettings(t, h.Method, good)
+	})
 }
 
 // poisonOutcome is what came of one command: text is empty if it succeeded.
@@ -199,33 +200,5 @@ func (r poisonRig) holds(want ...bool) {
 func (r poisonRig) breaks(f Fault, disks ...int) {
 	for _, d := range disks {
 		r.s.Break(d, f)
-	}
-}
-
-// poisonSettings demands that the method is strict and says what to write.
-func poisonSettings(t *testing.T, h PoisonHarness) {
-	_, good := h.New(t)
-	try := func(what string, settings map[string]string, name string) {
-		t.Helper()
-		_, err := h.Method.Poison(settings)
-		if !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"`+name+`"`) {
-			t.Errorf("%s: %v, want settings not usable and the name %q", what, err, name)
-		}
-	}
-	odd := maps.Clone(good)
-	odd["colour"] = "blue"
-	try("an unknown setting", odd, "colour")
-	for _, k := range h.Method.Keys {
-		if k.Doc == "" {
-			t.Errorf("setting %q has no text that says what to write", k.Name)
-		}
-		if !k.Required {
-			continue
-		}
-		less := maps.Clone(good)
-		delete(less, k.Name)
-		try("without "+k.Name, less, k.Name)
-		less[k.Name] = " "
-		try("with an empty "+k.Name, less, k.Name)
 	}
 }

@@ -1,8 +1,6 @@
 package fencingtest
 
 import (
-	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -168,27 +166,5 @@ func storageSettings(t *testing.T, h StorageHarness) {
 	if got := d.Storages(); !slices.Equal(got, h.Storages) {
 		t.Errorf("storages %v, want %v", got, h.Storages)
 	}
-	try := func(what string, settings map[string]string, name string) {
-		t.Helper()
-		_, err := h.Method.Storage(settings)
-		if !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"`+name+`"`) {
-			t.Errorf("%s: %v, want settings not usable and the name %q", what, err, name)
-		}
-	}
-	odd := maps.Clone(good)
-	odd["colour"] = "blue"
-	try("an unknown setting", odd, "colour")
-	for _, k := range h.Method.Keys {
-		if k.Doc == "" {
-			t.Errorf("setting %q has no text that says what to write", k.Name)
-		}
-		if !k.Required {
-			continue
-		}
-		less := maps.Clone(good)
-		delete(less, k.Name)
-		try("without "+k.Name, less, k.Name)
-		less[k.Name] = " "
-		try("with an empty "+k.Name, less, k.Name)
-	}
+	strictSettings(t, h.Method, good)
 }

@@ -60,7 +60,10 @@ func Run(t *testing.T, h Harness) {
 			c.run(rig{t, m, h, executor{e}})
 		})
 	}
-	t.Run("settings", func(t *testing.T) { settingsCase(t, h) })
+	t.Run("settings", func(t *testing.T) {
+		_, good := h.New(t)
+		strictSettings(t, h.Method, good)
+	})
 }
 
 // outcome is what came of one command: text is empty if it succeeded.
