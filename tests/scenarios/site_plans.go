@@ -13,11 +13,14 @@ func (t *site) device(f []string) error {
 	if len(f) < 4 || f[2] != "for" {
 		return fmt.Errorf("%q", strings.Join(f, " "))
 	}
-	kind := ha.DeviceKind(f[1])
+	kind, outlet := ha.DeviceKind(f[1]), f[1] == "outlet"
+	if outlet {
+		kind = ha.PowerDevice
+	}
 	if kind != ha.PowerDevice && kind != ha.StorageDevice && kind != ha.PoisonDevice {
 		return fmt.Errorf("%q is no kind of device", f[1])
 	}
-	t.devices = append(t.devices, sim.DeviceSpec{Name: f[0], Kind: kind, Node: f[3], Storages: f[4:]})
+	t.devices = append(t.devices, sim.DeviceSpec{Name: f[0], Kind: kind, Node: f[3], Storages: f[4:], Outlet: outlet})
 	return nil
 }
 

@@ -39,6 +39,7 @@ type audit struct {
 	takenAt   map[ha.Incarnation]time.Duration
 	early     map[ha.Incarnation]bool // its lease was ended by a leader after storages were taken away
 	managed   map[ha.VMID]managedSight
+	foretold  map[ha.Incarnation]foretold
 }
 
 // leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
@@ -58,7 +59,8 @@ func (w *World) Audit() {
 		ended: map[*Daemon]bool{}, workers: map[int]bool{}, oldList: map[string]time.Duration{}, atRest: map[string]ha.Incarnation{},
 		sights: map[ha.NodeName]fenceSight{}, asking: map[string]time.Duration{}, wrote: map[ha.NodeName]wroteNode{},
 		inactive: map[onNode]time.Duration{}, freeSince: map[ha.VMID]freed{}, fencedAt: map[ha.NodeName][]time.Duration{}, failed: map[ha.VMID]int{},
-		readAt: map[readFor]time.Duration{}, takenAt: map[ha.Incarnation]time.Duration{}, early: map[ha.Incarnation]bool{}, managed: map[ha.VMID]managedSight{}}
+		readAt: map[readFor]time.Duration{}, takenAt: map[ha.Incarnation]time.Duration{}, early: map[ha.Incarnation]bool{}, managed: map[ha.VMID]managedSight{},
+		foretold: map[ha.Incarnation]foretold{}}
 	w.judge.audit = a
 	for _, d := range w.machine.devices {
 		d.asked = a.looked

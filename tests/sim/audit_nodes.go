@@ -13,6 +13,7 @@ func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 	for _, p := range rec.Proofs {
 		if !slices.ContainsFunc(old.Proofs, p.Same) {
 			a.proof(x, truth, p)
+			a.ruledOut(truth, p)
 			a.restsOnNode(x, n, "it is proven ("+string(p.Kind())+")")
 		}
 	}

@@ -37,6 +37,7 @@ func (a *audit) patrol() {
 		}
 	}
 	a.begun()
+	a.previews()
 	a.lists()
 	a.boots()
 	a.fences()

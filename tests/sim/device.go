@@ -12,6 +12,7 @@ type DeviceSpec struct {
 	Node     string        // the node that it is configured for; its machine, unless a fault says otherwise
 	Kind     ha.DeviceKind // empty: power
 	Storages []string      // storage: those that it revokes; poison: the disks with the slots
+	Outlet   bool          // power: it feeds one supply of the machine, which runs while one of its outlets has power
 }
 
 // Device is a fencing device: a BMC, a storage's administration, or the disks of poison pills.
@@ -30,6 +31,7 @@ type Device struct {
 	diesWithPower bool
 	stuck         bool
 	wrongUUID     bool
+	cut           bool // an outlet without power
 
 	claimed map[ha.DeviceAction]bool // what it says that it did
 	offFrom time.Duration            // a switching off that is under way: from, until
@@ -177,6 +179,7 @@ func (d *Device) power(a ha.DeviceAction, r *ha.DeviceReading) {
 			d.claimed[ha.DeviceOff] = false
 			return
 		}
+		d.cut = false
 		h.switchOn(d.Name)
 	}
 }
@@ -188,12 +191,20 @@ func (d *Device) reads(h *Host) ha.Power {
 	switch {
 	case d.claimed[ha.DeviceOff]:
 		return ha.PowerOff
-	case h.on && d.m.loop.Now() < d.offAt && d.offAt-d.offFrom > longOff:
+	case d.live(h) && d.m.loop.Now() < d.offAt && d.offAt-d.offFrom > longOff:
 		return ha.PowerPoweringOff
-	case h.on:
+	case d.live(h):
 		return ha.PowerOn
 	}
 	return ha.PowerOff
+}
+
+// live says whether what the device switches has power: the machine, or an outlet whatever hangs on it.
+func (d *Device) live(h *Host) bool {
+	if d.spec.Outlet {
+		return !d.cut && h.mains
+	}
+	return h.on
 }
 
 // switchOff takes the command; the machine loses its power a little later.
@@ -202,7 +213,7 @@ func (d *Device) switchOff(h *Host) {
 		d.claimed[ha.DeviceOff] = true
 		return
 	}
-	if !h.on || d.m.loop.Now() < d.offAt {
+	if !d.live(h) || d.m.loop.Now() < d.offAt {
 		return
 	}
 	takes := d.between(100*time.Millisecond, 2*time.Second)
@@ -210,5 +221,10 @@ func (d *Device) switchOff(h *Host) {
 		takes = d.between(30*time.Second, 60*time.Second)
 	}
 	d.offFrom, d.offAt = d.m.loop.Now(), d.m.loop.Now()+takes
-	d.m.loop.After(takes, func() { h.switchOff(d.Name) })
+	d.m.loop.After(takes, func() {
+		d.cut = d.spec.Outlet
+		if !d.spec.Outlet || !h.fed() {
+			h.switchOff(d.Name)
+		}
+	})
 }

@@ -19,6 +19,7 @@ type HostSpec struct {
 	PPM      int64
 	Watchdog string        // "" none, "hw" device of its own (10 s), "mux" Proxmox's watchdog-mux before such a device, "softdog"
 	BootTime time.Duration // from power-on or reset to a running system; 0: 30 s
+	Portals  int           // addresses beyond the first from which it writes to storages
 }
 
 // Host is one physical machine. What runs in it lives in a boot, and dies with it.
@@ -78,6 +79,11 @@ func (h *Host) Spec() HostSpec { return h.spec }
 func (h *Host) Power(on bool) {
 	h.mains = on
 	if on {
+		for _, d := range h.m.devices { // whoever does that finds the outlets, too
+			if d.machine() == h {
+				d.cut = false
+			}
+		}
 		h.switchOn("mains")
 		return
 	}
@@ -134,12 +140,26 @@ func (h *Host) between(lo, hi time.Duration) time.Duration { return h.m.loop.Bet
 func (h *Host) logf(format string, a ...any) { h.m.loop.Logf(h.Name, format, a...) }
 
 func (h *Host) switchOn(by string) {
-	if h.on || !h.mains {
+	if h.on || !h.mains || !h.fed() {
 		return
 	}
 	h.on = true
 	h.logf("power on (%s)", by)
 	h.bootLater()
+}
+
+// fed says whether one of its outlets has power. A device that is no outlet switches the machine itself, behind its supplies.
+func (h *Host) fed() bool {
+	outlets, live := 0, 0
+	for _, d := range h.m.devices {
+		if d.spec.Outlet && d.machine() == h {
+			outlets++
+			if !d.cut {
+				live++
+			}
+		}
+	}
+	return outlets == 0 || live > 0
 }
 
 func (h *Host) switchOff(by string) {
@@ -257,7 +277,7 @@ func (h *Host) bootAndTell() {
 // bootUp begins an incarnation.
 func (h *Host) bootUp() {
 	h.boots++
-	b := &boot{inc: incarnation(h.index, h.boots), clock: NewClock(h.m.loop, h.spec.PPM),
+	b := &boot{inc: incarnation(h.index, h.boots), more: h.spec.Portals, clock: NewClock(h.m.loop, h.spec.PPM),
 		locks: map[ha.VMID]*task{}, causes: map[ha.VMID]stopCause{}}
 	h.boot = b
 	b.kernel = h.NewProc("kernel")

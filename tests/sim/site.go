@@ -13,6 +13,8 @@ import (
 func RandomSpec(seed uint64) Spec {
 	d := &draw{r: rand.New(rand.NewPCG(seed, 0x5eed))}
 	s := d.site(seed)
+	rare := &draw{r: rand.New(rand.NewPCG(seed, 0x4a4e))} // dice of its own: what it adds leaves the other draws as they were
+	rare.hardware(&s)
 	d.faults(&s)
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 // Probe says what to look at. Script is empty for the faults that the seed draws; else these commands, in which "a~b" is a duration or
 // time between the two, $a $b $c are different nodes with guests, $g a guest of $a and $bmc its power device. Site lists restrictions:
-// watchdog=KIND, devices=none|bmc|ceph|pill|pills|bmc+ceph, timing=PROFILE, nodes=N.
+// watchdog=KIND, devices=none|bmc|outlet|ceph|pill|pills|hasty (a pill with too short a msgwait), joined by +, clients=N addresses for each node, timing=PROFILE, nodes=N.
 type Probe struct {
 	Site   []string `json:"site,omitempty"`
 	Script []string `json:"script,omitempty"`
@@ -88,6 +89,14 @@ func (p Probe) site(seed uint64) (sim.Spec, error) {
 			for i := range s.Guests {
 				s.Guests[i].Storages = strings.Split(v, "+")
 			}
+		case "clients":
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 1 {
+				return s, fmt.Errorf("site %q: write a number of addresses from 1", r)
+			}
+			for i := range s.Hosts {
+				s.Hosts[i].Portals = n - 1
+			}
 		case "memory": // tight: each host has what its own guests need and three GiB
 			for i := range s.Hosts {
 				h := &s.Hosts[i]
@@ -131,10 +140,14 @@ func devices(s *sim.Spec, kinds string) error {
 			case "none":
 				continue
 			case "bmc":
+			case "outlet", "outlet2":
+				spec.Outlet = true
 			case "ceph":
 				spec.Kind, spec.Storages = ha.StorageDevice, []string{"ceph"}
 			case "pill":
 				spec.Kind, spec.Storages, wait = ha.PoisonDevice, []string{"iscsi"}, 2*s.Timing.WatchdogTimeout
+			case "hasty":
+				spec.Kind, spec.Storages, wait = ha.PoisonDevice, []string{"iscsi"}, s.Timing.WatchdogTimeout/2
 			case "pills":
 				spec.Kind, spec.Storages, wait = ha.PoisonDevice, []string{"ceph", "iscsi", "third"}, 2*s.Timing.WatchdogTimeout
 			default:
