@@ -72,7 +72,7 @@ func (s *system) resetAction() (target string, offered []string, err error) {
 // local takes the path out of a link, so that no link leads credentials away from the device.
 func local(link string) (string, error) {
 	u, err := url.Parse(link)
-	if err != nil || !strings.HasPrefix(u.Path, "/") {
+	if err != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.RequestURI(), "//") { // "//host/path" is a link to another host
 		return "", fmt.Errorf("%w: its link %q is no path", fencing.ErrRubbish, fencing.Printable(link, 80))
 	}
 	return u.RequestURI(), nil
