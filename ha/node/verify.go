@@ -104,7 +104,7 @@ func runsAt(s *ha.Snapshot, n ha.NodeName, id ha.VMID) bool {
 
 // Keeps says whether a guest with these writable storages runs on here when the permit ends: the node is told to (isolation: keep), and
 // each of its storages can be taken away from this node from outside. Nobody takes such a guest over before that, or before the node is
-// off: a node that keeps guests promises no end of its own (Report).
+// off: a node that keeps guests promises no end of its own (Report). While it is being moved a guest is not kept (PermitGuests).
 func (c Config) Keeps(storages []string) bool {
 	if c.Isolation != ha.IsolationKeep || len(storages) == 0 {
 		return false
@@ -123,15 +123,18 @@ func (c Config) Keeps(storages []string) bool {
 // extra, which is about to be started. watched is what the guard watches now: as long as it is not known what runs here, none of it is
 // dropped; and what runs is dropped only when the leader cannot count on its end any more (said, forgotten).
 func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, watched []ha.GuestRef, said Said, extra ...ha.GuestRef) []ha.GuestRef {
+	keeps := func(id ha.VMID, storages []string) bool { // not what is being moved: its worker may start it on a node without a permit
+		return store.Guests[id].Rec.Move == nil && c.Keeps(storages)
+	}
 	refs := map[ha.VMID]ha.GuestRef{}
 	for _, id := range sorted(store.Guests) {
 		g := store.Guests[id]
-		if !c.Keeps(g.Rec.Storages) && slices.ContainsFunc(g.Rec.Holders, func(h ha.Holder) bool { return h.Node == c.Self && h.Incarnation == c.Incarnation }) {
+		if !keeps(id, g.Rec.Storages) && slices.ContainsFunc(g.Rec.Holders, func(h ha.Holder) bool { return h.Node == c.Self && h.Incarnation == c.Incarnation }) {
 			refs[id] = ha.GuestRef{ID: id, Kind: g.Rec.Kind}
 		}
 	}
 	for _, s := range inv.Guests {
-		if s.Protected && s.Running && !c.Keeps(s.Storages) {
+		if s.Protected && s.Running && !keeps(s.ID, s.Storages) {
 			refs[s.ID] = ha.GuestRef{ID: s.ID, Kind: s.Kind}
 		}
 	}
@@ -141,7 +144,7 @@ func (c Config) PermitGuests(store *ha.Snapshot, inv ha.Inventory, known bool, w
 		}
 	}
 	for _, g := range extra {
-		if !c.Keeps(store.Guests[g.ID].Rec.Storages) {
+		if !keeps(g.ID, store.Guests[g.ID].Rec.Storages) {
 			refs[g.ID] = g
 		}
 	}

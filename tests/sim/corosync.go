@@ -12,6 +12,7 @@ type ring struct {
 	members []*Host
 	online  []ha.NodeName
 	quorate bool
+	since   time.Duration // world time
 }
 
 // forming is a membership that is being formed.
@@ -113,7 +114,7 @@ func (m *Machine) form(c []*Host) {
 	if len(c) == 0 {
 		return
 	}
-	r := &ring{members: c, quorate: m.quorate(c)}
+	r := &ring{members: c, quorate: m.quorate(c), since: m.loop.Now()}
 	for _, h := range c {
 		r.online = append(r.online, ha.NodeName(h.Name))
 		h.boot.ring, h.boot.forming = r, nil

@@ -226,7 +226,7 @@ func (j *Judge) announcedBefore(d *Daemon, id ha.VMID) bool {
 
 // guarded says whether the guard on the host would end this guest.
 func (j *Judge) guarded(d *Daemon, id ha.VMID) bool {
-	if d.cfg.Keeps(j.w.store.Truth().Guests[id].Rec.Storages) {
+	if rec := j.w.store.Truth().Guests[id].Rec; rec.Move == nil && d.cfg.Keeps(rec.Storages) {
 		return true
 	}
 	g := d.h.boot.guard
@@ -236,10 +236,13 @@ func (j *Judge) guarded(d *Daemon, id ha.VMID) bool {
 	return slices.ContainsFunc(g.s.Guests, func(r ha.GuestRef) bool { return r.ID == id })
 }
 
+// lookEcho is how long an agent's last look may go back to before corosync's quorum.
+const lookEcho = 3 * time.Second
+
 // leftAlone is R7: what Proxmox's own HA manages is not touched, once an agent has had the time to see it.
 func (j *Judge) leftAlone(d *Daemon, f node.Do) {
-	if !d.h.quorate() {
-		return // its copy of /etc/pve is old, and read-only
+	if !d.h.quorate() || j.w.loop.Now()-d.h.boot.ring.since < lookEcho {
+		return // its copy of /etc/pve is old, and read-only, or what it saw last was
 	}
 	if since, ok := j.managed[f.Guest]; ok && j.w.loop.Now() > since+troubleEcho/3 {
 		j.violate("R7", "%s begins %s of guest %d, which Proxmox's own HA manages", d.h.Name, f.Step, f.Guest)
