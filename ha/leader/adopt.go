@@ -63,6 +63,10 @@ func (r *round) nextGeneration(id ha.VMID) ha.Generation {
 	for _, n := range sorted(r.Store.GuestReports) {
 		last = max(last, r.Store.GuestReports[n][id].Rec.Generation)
 	}
+	for _, m := range r.Members { // what a store knew that was lost lives on in its nodes (R8)
+		rep, _ := r.registered(m.Name)
+		last = max(last, rep.Highest)
+	}
 	return last + 1
 }
 

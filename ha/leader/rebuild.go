@@ -137,12 +137,7 @@ func (r *round) judgeAnew() {
 // rebuild assigns a guest anew: where it runs, else where its config lies, else where the old record says.
 func (r *round) rebuild(g *ha.GuestRecord) {
 	n, inc, why := r.standsAt(g)
-	gen := max(g.Generation, r.nextGeneration(g.ID)-1)
-	for _, m := range r.Members {
-		rep, _ := r.registered(m.Name)
-		gen = max(gen, rep.Highest)
-	}
-	g.Epoch, g.Generation, g.Node, g.Incarnation, g.Move = r.epoch(), gen+1, n, inc, nil
+	g.Epoch, g.Generation, g.Node, g.Incarnation, g.Move = r.epoch(), max(g.Generation+1, r.nextGeneration(g.ID)), n, inc, nil
 	g.Relocations, g.Excluded, g.ConfigFrom = 0, nil, nil
 	g.Holders = nil
 	for _, m := range r.Members { // whoever is up may have something of it left: each says so, or is proven off

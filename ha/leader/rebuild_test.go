@@ -205,3 +205,17 @@ func TestAdoptionWaitsForTheRebuild(t *testing.T) {
 	w.run(3)
 	w.wantGuest(201, ha.GuestStopped, "n2")
 }
+
+// A guest that is adopted after a restore gets a generation above all that its node still knows of: the store has lost those, and a report
+// of then must not count (simulator, seed 48609).
+func TestAnAdoptedGuestsGenerationLiesAboveWhatTheNodesKnow(t *testing.T) {
+	w := newWorld(t, 3)
+	w.report("n2", func(r *ha.NodeReport) {
+		r.Highest = 7
+		r.Guests = append(r.Guests, ha.GuestSeen{ID: 105, Kind: ha.QEMU, Protected: true, Storages: []string{"ceph"}})
+	})
+	w.run(3)
+	if g := w.snapshot().Guests[105].Rec; g.Generation != 8 {
+		t.Errorf("generation %d, want 8: %+v", g.Generation, g)
+	}
+}
