@@ -46,6 +46,9 @@ func (r *round) hints(n ha.NodeName, mem *NodeMemory) {
 		}
 	}
 	_, lease := r.Store.Leases[n]
+	if last := r.Store.Reports[n].Rec.Lease; last != mem.LastLease { // it had another lease since, which we never saw: its time counts afresh
+		mem.LastLease, mem.LeaseGone = last, 0
+	}
 	mark(&mem.LeaseGone, !lease)
 	was := mem.GossipGone
 	mark(&mem.GossipGone, !r.Gossip[n].Alive && n != r.Self)

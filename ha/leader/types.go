@@ -39,6 +39,7 @@ type State struct {
 // NodeMemory is this leadership's view of one node over time.
 type NodeMemory struct {
 	LeaseGone  ha.Instant // first seen gone; 0: it stands
+	LastLease  ha.LeaseID // the last one that its report named
 	GossipGone ha.Instant // first seen dead in gossip; 0: alive
 	GossipBack ha.Instant // when it was first seen alive after that; 0: it was never seen dead
 	Returned   ha.Instant // registered and alive again since, while being fenced
