@@ -1,30 +1,24 @@
 package ipmi_test
 
 import (
-	"context"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/bougou/go-ipmi/pkg/bmc"
-	"github.com/bougou/go-ipmi/pkg/hal/mock"
-	"github.com/bougou/go-ipmi/pkg/handlers"
-	"github.com/bougou/go-ipmi/pkg/server"
 	"github.com/bougou/go-ipmi/pkg/transport/udp"
 	"github.com/bougou/go-ipmi/pkg/types"
 
 	"bascule/fencing/fencingtest"
+	"bascule/fencing/ipmi/ipmitest"
 	"bascule/ha"
 )
 
 const (
 	user     = "fence-operator"
 	password = `pa"ss/w+rd&-7c1e`
-	userSlot = 2
 )
 
 // shape is how a maker's firmware answers.
@@ -41,21 +35,15 @@ type shape struct {
 
 var plain = shape{name: "plain", suites: []types.CipherSuiteID{3, 17}, guid: raw(fencingtest.UUID), level: bmc.PrivilegeLevelOperator}
 
-func raw(uuid string) []byte {
-	b, err := hex.DecodeString(strings.ReplaceAll(uuid, "-", ""))
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
+func raw(uuid string) []byte { return ipmitest.GUID(uuid) }
 
-// controller is go-ipmi's BMC server with a machine, behind a wire.
+// controller is a controller and its machine, behind a wire.
 type controller struct {
 	*wire
 	t      *testing.T
 	sh     shape
 	mu     sync.Mutex
-	bmc    *bmc.BMC
+	bmc    *ipmitest.Server
 	power  ha.Power
 	fault  fencingtest.Fault
 	slow   int
@@ -85,41 +73,14 @@ func (c *controller) start(sh shape) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	opts := []bmc.Option{bmc.WithCipherSuites(sh.suites)}
-	if sh.kg != nil {
-		opts = append(opts, bmc.WithKG(sh.kg))
-	}
-	b := bmc.New(bmc.DeviceInfo{IPMIVersion: 0x20}, sh.told, mock.New(), opts...)
-	u, err := b.Users.Add(userSlot, user)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	err = b.Users.Update(u.ID, func(u *bmc.User) error {
-		u.SetPassword([]byte(password))
-		u.Enabled = true
-		u.ChannelAccess = map[uint8]bmc.UserChannelAccess{1: {MaxPrivilege: sh.level, Enabled: true}}
-		return nil
+	s, err := ipmitest.Serve(conn, ipmitest.Options{
+		Suites: sh.suites, User: user, Password: password, Level: sh.level, KG: sh.kg, Told: sh.told, NoGUID: sh.guid == nil, Machine: c,
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	r := handlers.NewRegistry()
-	handlers.RegisterAllHandlers(r)
-	r.RegisterFunc(types.CommandGetChassisStatus, c.chassisStatus)
-	r.RegisterFunc(types.CommandChassisControl, c.chassisControl)
-	if sh.guid != nil {
-		r.RegisterFunc(types.CommandGetSystemGUID, c.systemGUID)
-	}
-	s := server.NewServer(b, conn, server.WithHandlerRegistry(r))
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); s.Serve(ctx) }()
-	c.t.Cleanup(func() {
-		cancel()
-		s.Close()
-		<-done
-	})
-	c.bmc = b
+	c.t.Cleanup(s.Close)
+	c.bmc = s
 	return conn.LocalAddr().String()
 }
 
@@ -164,8 +125,7 @@ func (c *controller) Break(f fencingtest.Fault) {
 	case fencingtest.Rubbish:
 		c.hooks(nil, func(p []byte) [][]byte { return [][]byte{append([]byte("<html>"), p...)} })
 	case fencingtest.WrongPassword:
-		err := c.bmc.Users.Update(userSlot, func(u *bmc.User) error { u.SetPassword([]byte("another")); return nil })
-		if err != nil {
+		if err := c.bmc.SetPassword("another"); err != nil {
 			c.t.Fatal(err)
 		}
 	case fencingtest.OtherMachine:
@@ -185,66 +145,66 @@ func (c *controller) isBusy() bool {
 	return c.busy >= 0
 }
 
-func (c *controller) systemGUID(context.Context, *handlers.HandlerContext, []byte) ([]byte, types.CompletionCode, error) {
+// SystemGUID implements ipmitest.Machine.
+func (c *controller) SystemGUID() ([]byte, types.CompletionCode) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.isBusy() {
-		return nil, types.CodeNodeBusy, nil
+		return nil, types.CodeNodeBusy
 	}
 	if c.fault == fencingtest.OtherMachine {
-		return raw(fencingtest.OtherUUID), types.CodeOK, nil
+		return raw(fencingtest.OtherUUID), types.CodeOK
 	}
-	return slices.Clone(c.sh.guid), types.CodeOK, nil
+	return slices.Clone(c.sh.guid), types.CodeOK
 }
 
-func (c *controller) chassisStatus(context.Context, *handlers.HandlerContext, []byte) ([]byte, types.CompletionCode, error) {
+// ChassisStatus implements ipmitest.Machine.
+func (c *controller) ChassisStatus() ([]byte, types.CompletionCode) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.isBusy():
-		return nil, types.CodeNodeBusy, nil
+		return nil, types.CodeNodeBusy
 	case c.code != types.CodeOK:
-		return nil, c.code, nil
+		return nil, c.code
 	case c.status != nil:
-		return slices.Clone(c.status), types.CodeOK, nil
+		return slices.Clone(c.status), types.CodeOK
 	}
 	if c.power == ha.PowerPoweringOff {
 		if c.slow--; c.slow < 0 {
 			c.power = ha.PowerOff
 		}
 	}
-	if c.power == ha.PowerOff {
-		return []byte{0x40, 0, 0x40, 0}, types.CodeOK, nil
-	}
-	return []byte{0x41, 0x10, 0x40, 0}, types.CodeOK, nil
+	return ipmitest.Status(c.power != ha.PowerOff), types.CodeOK
 }
 
-func (c *controller) chassisControl(_ context.Context, _ *handlers.HandlerContext, req []byte) ([]byte, types.CompletionCode, error) {
+// ChassisControl implements ipmitest.Machine.
+func (c *controller) ChassisControl(control byte) types.CompletionCode {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.isBusy() {
-		return nil, types.CodeNodeBusy, nil
+		return types.CodeNodeBusy
 	}
 	action, to := ha.DeviceOff, ha.PowerOff
-	switch req[0] {
+	switch control {
 	case 0:
 	case 1:
 		action, to = ha.DeviceOn, ha.PowerOn
 	default:
-		c.others = append(c.others, req[0])
-		return nil, types.CodeOK, nil
+		c.others = append(c.others, control)
+		return types.CodeOK
 	}
 	c.heard = append(c.heard, action)
 	switch {
 	case c.fault == fencingtest.Refuses:
-		return nil, types.CodeInsufficientPrivilege, nil
+		return types.CodeInsufficientPrivilege
 	case c.sh.already != types.CodeOK && to == c.power:
-		return nil, c.sh.already, nil
+		return c.sh.already
 	case c.fault == fencingtest.Lies:
 	case c.fault == fencingtest.SlowOff && to == ha.PowerOff:
 		c.power, c.slow = ha.PowerPoweringOff, fencingtest.SlowReads
 	default:
 		c.power = to
 	}
-	return nil, types.CodeOK, nil
+	return types.CodeOK
 }

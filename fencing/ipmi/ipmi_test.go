@@ -85,9 +85,9 @@ func (c *controller) noSessionLeft() {
 	if fault != fencingtest.Healthy {
 		return
 	}
-	for end := time.Now().Add(2 * time.Second); c.bmc.Sessions.Count() > 0; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Second); c.bmc.Sessions() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			c.t.Errorf("%d sessions were left open", c.bmc.Sessions.Count())
+			c.t.Errorf("%d sessions were left open", c.bmc.Sessions())
 			return
 		}
 	}
