@@ -2,12 +2,15 @@ package bmc
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"bascule/fencing/ipmi/ipmitest"
 )
 
 // Machine is the node behind the BMC.
@@ -23,7 +26,8 @@ type Machine interface {
 
 // Options describes one BMC.
 type Options struct {
-	Address        string // host:port to listen on
+	Address        string // host:port to listen on for Redfish
+	IPMIAddress    string // the same for IPMI (UDP); "": it speaks Redfish only
 	Node           string
 	UUID           string // the system's
 	User, Password string
@@ -39,7 +43,8 @@ type BMC struct {
 	opt    Options
 	server *http.Server
 	line   *line
-	done   chan struct{} // closed by Close
+	ipmi   *ipmitest.Server // nil: Redfish only
+	done   chan struct{}    // closed by Close
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex
@@ -73,6 +78,11 @@ func New(opt Options) (*BMC, error) {
 		ErrorLog:          log.New(discard{}, "", 0), // failed handshakes are the clients' affair
 	}
 	secured := tls.NewListener(b.line, &tls.Config{Certificates: []tls.Certificate{opt.Certificate}, MinVersion: tls.VersionTLS12})
+	if opt.IPMIAddress != "" {
+		if err := b.serveIPMI(); err != nil {
+			return nil, errors.Join(err, tcp.Close())
+		}
+	}
 	b.wg.Go(func() { _ = b.server.Serve(secured) }) // ends with ErrServerClosed
 	return b, nil
 }
@@ -88,6 +98,13 @@ func (b *BMC) SetFault(f Fault) {
 	defer b.mu.Unlock()
 	b.fault, b.pretends = f, false
 	b.wake()
+	if b.ipmi != nil {
+		password := b.opt.Password
+		if f.Kind == WrongPassword {
+			password = random(8)
+		}
+		_ = b.ipmi.SetPassword(password) // the account is there
+	}
 	b.opt.Event("bmc-fault", f.String())
 }
 
@@ -127,11 +144,32 @@ func (b *BMC) PowerState() string {
 	return "Off"
 }
 
+// silent says whether the BMC neither hears nor answers.
+func (b *BMC) silent() bool {
+	kind := b.Fault().Kind
+	return kind == Hang || kind == Refuse || kind == DeadWithNode && !b.opt.Machine.Powered()
+}
+
+// waited waits; it says false if the BMC ends meanwhile.
+func (b *BMC) waited(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-b.done:
+		return false
+	}
+}
+
 // Close stops the service; a command whose time has not come is forgotten.
 func (b *BMC) Close() error {
 	close(b.done)
 	err := b.server.Close()
 	b.line.closeAll()
+	if b.ipmi != nil {
+		b.ipmi.Close()
+	}
 	b.wg.Wait()
 	if err != nil {
 		return fmt.Errorf("stopping the BMC of %s: %w", b.opt.Node, err)
@@ -163,11 +201,7 @@ func (b *BMC) command(reset string) bool {
 }
 
 func (b *BMC) carryOut(reset string, wait time.Duration, act func() error) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-b.done:
+	if !b.waited(wait) {
 		return
 	}
 	if err := act(); err != nil {

@@ -66,6 +66,7 @@ type bench struct {
 	t       *testing.T
 	machine *machine
 	url     string
+	lan     string // for IPMI
 	client  *http.Client
 	events  *bytes.Buffer
 }
@@ -85,11 +86,16 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
-	_ = l.Close()
+	u, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ipmiAddress := u.LocalAddr().String()
+	_, _ = l.Close(), u.Close()
 	m := &machine{on: true}
 	events := &bytes.Buffer{}
 	b, err := New(Options{
-		Address: address, Node: "node1", UUID: uuid, User: "admin", Password: password, Certificate: pair.TLS,
+		Address: address, IPMIAddress: ipmiAddress, Node: "node1", UUID: uuid, User: "admin", Password: password, Certificate: pair.TLS,
 		Machine: m, OffTime: 60 * time.Millisecond, OnTime: 20 * time.Millisecond,
 		Event: func(kind, detail string) { events.WriteString(kind + " " + detail + "\n") },
 	})
@@ -103,7 +109,7 @@ func newBench(t *testing.T) *bench {
 			t.Error(err)
 		}
 	})
-	return &bench{BMC: b, t: t, machine: m, url: "https://" + address, client: &http.Client{Transport: transport, Timeout: 2 * time.Second}, events: events}
+	return &bench{BMC: b, t: t, machine: m, url: "https://" + address, lan: ipmiAddress, client: &http.Client{Transport: transport, Timeout: 2 * time.Second}, events: events}
 }
 
 // connect logs in as gofish does.

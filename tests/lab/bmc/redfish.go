@@ -64,15 +64,19 @@ func (b *BMC) serviceRoot() object {
 	}
 }
 
-func (b *BMC) system() object {
-	uuid := b.opt.UUID
+// systemUUID is what the BMC tells as its machine's.
+func (b *BMC) systemUUID() string {
 	if b.Fault().Kind == WrongUUID {
-		uuid = wrongUUID
+		return wrongUUID
 	}
+	return b.opt.UUID
+}
+
+func (b *BMC) system() object {
 	return object{
 		"@odata.id": "/redfish/v1/Systems/1", "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem",
 		"Id": "1", "Name": b.opt.Node, "HostName": b.opt.Node, "SystemType": "Physical",
-		"Manufacturer": "Bascule", "Model": "Lab node", "SerialNumber": "LAB-" + b.opt.Node, "UUID": uuid,
+		"Manufacturer": "Bascule", "Model": "Lab node", "SerialNumber": "LAB-" + b.opt.Node, "UUID": b.systemUUID(),
 		"PowerState": b.PowerState(), "Status": object{"State": "Enabled", "Health": "OK"},
 		"Links": object{"Chassis": []object{link("/redfish/v1/Chassis/1")}, "ManagedBy": []object{link("/redfish/v1/Managers/1")}},
 		"Actions": object{"#ComputerSystem.Reset": object{
