@@ -20,7 +20,7 @@ const servantName = "bascule-sbd-disk"
 
 func init() {
 	if len(os.Args) > 0 && os.Args[0] == servantName {
-		os.Exit(serve(os.Args[1:], os.Stdin, os.Stdout, openBlockDevice))
+		os.Exit(serve(os.Args[1:], os.Stdin, os.Stdout, openDisk))
 	}
 }
 

@@ -66,7 +66,7 @@ func parseDisks(raw string) ([]string, error) {
 	for _, p := range strings.Split(raw, ",") {
 		p = strings.TrimSpace(p)
 		switch {
-		case !strings.HasPrefix(p, "/dev/") || filepath.Clean(p) != p:
+		case !isDiskPath(p) || filepath.Clean(p) != p:
 			return nil, fmt.Errorf(`%w: setting "disks": %q is no path of a disk: write paths below /dev, separated by commas`, fencing.ErrSettings, p)
 		case slices.Contains(disks, p):
 			return nil, fmt.Errorf(`%w: setting "disks" names %s twice: write each disk once`, fencing.ErrSettings, p)
