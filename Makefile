@@ -4,7 +4,7 @@
 #   make lab              bin/halab, and for its nodes bin/lab/basculed and hactl
 #   make test             everything that a commit must pass
 #   make e2e              whole clusters lose nodes, daemons, networks (10 minutes)
-#   make demo             a cluster on this machine loses a node before your eyes
+#   make demo [FENCING=redfish|ipmi|sbd|watchdog]   a cluster on this machine loses a node before your eyes
 #   make bench-failover   N failovers measured (N=20)
 #   make idle             what an idle cluster costs
 #   make sim SEEDS=n [SEED0=m]   n simulated sites in which everything goes wrong, judged
@@ -20,6 +20,7 @@ FUZZTIME ?= 30s
 SEEDS    ?= 2000
 SEED0    ?= 0
 DIR      ?= ../shared/peer-scenarios
+FENCING  ?= redfish
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Reproducible: the same commit gives the same bytes in any directory.
@@ -116,7 +117,7 @@ e2e-some: lab
 	$(GO) test -count=1 -tags e2e -parallel 1 -timeout 15m -run 'TestDeadStore|TestDaemonCrash|TestLyingBMC' ./tests/lab/e2e
 
 demo: lab
-	bin/halab demo --bin bin/lab
+	bin/halab demo --bin bin/lab --fencing $(FENCING)
 
 bench-failover: lab
 	bin/halab bench-failover --bin bin/lab --n $(N) --corosync both

@@ -17,7 +17,9 @@ func newDemo(d *dirFlag) *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "Show a failover from power cut to running guests", Args: cobra.NoArgs,
 		Long: "demo starts a lab, cuts the power of the node that runs most guests, shows what happens when, drains a node, and takes the lab\n" +
-			"down. It succeeds only if every guest runs exactly once at the end and was away for less than 90 s.",
+			"down. With --fencing sbd it cuts that node's network instead: it lives to read its message. The demo succeeds only if the proof is\n" +
+			"that of the chosen fencing and no guest runs before it may exist (W, msgwait), if every guest was away for less than 90 s, and if\n" +
+			"every guest runs exactly once at the end.",
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o.Dir = d.dir
 			out, start := c.OutOrStdout(), time.Now()

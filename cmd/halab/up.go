@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"bascule/tests/lab"
@@ -17,7 +18,7 @@ func labFlags(c *cobra.Command, o *lab.Options) {
 	f.IntVar(&o.Nodes, "nodes", 3, "number of nodes, 1 to 9")
 	f.IntVar(&o.Guests, "guests", 6, "number of protected guests (-1 for none)")
 	f.StringVar(&o.Timing, "timing", "normal", "Bascule's timing profile: fast, normal, patient")
-	f.StringVar(&o.Fencing, "fencing", "redfish", "redfish: each node has a BMC; none: only watchdogs")
+	f.StringVar(&o.Fencing, "fencing", "redfish", "how nodes are fenced: "+strings.Join(lab.Fencings, ", "))
 	f.StringVar(&o.Bin, "bin", "bin", "directory of basculed and hactl")
 	f.DurationVar(&o.BootTime, "boot-time", 3*time.Second, "from a node's power-on to its first process")
 	f.DurationVar(&o.OffTime, "off-time", 800*time.Millisecond, "how long a BMC takes to switch off")

@@ -141,7 +141,7 @@ func (w *World) bmcFault(c Command) (string, error) {
 		return "", err
 	}
 	if n.bmc == nil {
-		return "", fmt.Errorf("%s has no BMC: this lab was started with --fencing none", c.Node)
+		return "", fmt.Errorf("%s has no BMC: this lab was started with --fencing %s", c.Node, w.opt.Fencing)
 	}
 	fault, err := bmc.ParseFault(c.Fault)
 	if err != nil {

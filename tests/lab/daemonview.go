@@ -18,6 +18,13 @@ type DaemonStatus struct {
 	Nodes []struct {
 		Name  string `json:"name"`
 		State string `json:"state"`
+		Lease bool   `json:"lease"` // it stands
+		Power []struct {
+			Device  string `json:"device"`
+			Ready   bool   `json:"ready"`
+			Problem string `json:"problem"`
+		} `json:"power"`
+		Armed bool `json:"armed"`
 	} `json:"nodes"`
 	Guests []struct {
 		VMID  int    `json:"vmid"`
@@ -34,6 +41,16 @@ func (s DaemonStatus) NodeState(name string) string {
 		}
 	}
 	return ""
+}
+
+// Leased says whether a node's lease stands.
+func (s DaemonStatus) Leased(name string) bool {
+	for _, n := range s.Nodes {
+		if n.Name == name {
+			return n.Lease
+		}
+	}
+	return false
 }
 
 // GuestState is a guest's state and node in the answer, or "" if it is not listed.

@@ -1,5 +1,5 @@
 // Package lab runs a whole Bascule cluster on one machine, without root: nodes that are groups of real processes, a
-// simulated Proxmox VE (pvesim), a network that can be cut (netsw), a BMC per node (bmc) and a watchdog per node.
+// simulated Proxmox VE (pvesim), a network that can be cut (netsw), a BMC per node (bmc) or one shared sbd disk, a watchdog per node.
 //
 // One process, the world (Run), owns everything that is not a node's own: the switch, the BMCs, the simulated
 // cluster, the watchdogs and the power. Each node's guard and basculed are its children, started as systemd would.

@@ -35,6 +35,7 @@ const (
 	EventSignal      = "signal"
 	EventOperator    = "operator"
 	EventPVE         = "pve"
+	EventSBD         = "sbd" // what a node sees of its slot
 )
 
 // At is the event's moment.

@@ -16,7 +16,8 @@ const (
 	PortGossip     = 7946
 	PortAPI        = 8790
 	PortPVE        = 8006
-	PortBMC        = 8443
+	PortBMC        = 8443 // Redfish
+	PortIPMI       = 6623 // IPMI's own, 623, is for root
 	portClaim      = 8999 // held by the world for as long as it owns the octet
 )
 
@@ -57,6 +58,9 @@ func (l Layout) Node(node string, parts ...string) string {
 func (l Layout) APISocket(node string) string {
 	return l.Node(node, "root", "run", "bascule", "api.sock")
 }
+
+// SBDDisk is the file that all nodes of a lab with Fencing SBD have as their one shared disk.
+func (l Layout) SBDDisk() string { return filepath.Join(l.Dir, "storage", "shared.sbd") }
 
 // GuestLogs is the directory of the lines that guests write to the shared storage.
 func (l Layout) GuestLogs() string { return filepath.Join(l.Dir, "storage", "guests") }

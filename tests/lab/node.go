@@ -208,6 +208,7 @@ func (n *node) come() error {
 	n.state, n.bootID, n.boot = stateOn, bootID, nil
 	n.world.events.add(EventBooted, n.name, "boot id "+bootID)
 	n.life = startLife(n)
+	n.watchSlot(n.life.ctx)
 	return nil
 }
 

@@ -16,7 +16,7 @@ type Options struct {
 	Unprotected bool          `json:"unprotected"` // one guest more, without the tag
 	Corosync    string        `json:"corosync"`    // default or tuned: how long /etc/pve blocks when a node dies
 	Timing      string        `json:"timing"`      // Bascule's profile: fast, normal, patient; default normal
-	Fencing     string        `json:"fencing"`     // redfish or none
+	Fencing     string        `json:"fencing"`     // how nodes are fenced: redfish, ipmi, sbd, watchdog; default redfish
 	Watchdog    string        `json:"watchdog"`    // the guards' driver: lab (the simulated device) or none; default lab
 	Bin         string        `json:"bin"`         // directory of basculed and hactl; default bin
 	BootTime    time.Duration `json:"boot_time"`   // from power-on to the first process; default 3 s
@@ -88,7 +88,7 @@ func (o *Options) setDefaults() {
 	text(&o.Dir, ".halab")
 	text(&o.Corosync, "default")
 	text(&o.Timing, "normal")
-	text(&o.Fencing, "redfish")
+	text(&o.Fencing, Redfish)
 	text(&o.Watchdog, "lab")
 	text(&o.Bin, "bin")
 	number(&o.Nodes, 3)
@@ -125,7 +125,7 @@ func (o Options) check() error {
 	for _, err := range []error{
 		one("corosync", o.Corosync, "default", "tuned"),
 		one("timing", o.Timing, "fast", "normal", "patient"),
-		one("fencing", o.Fencing, "redfish", "none"),
+		one("fencing", o.Fencing, Fencings...),
 		one("watchdog", o.Watchdog, "lab", "none"),
 	} {
 		if err != nil {

@@ -30,8 +30,8 @@ func prepare(o Options) (*secrets, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &secrets{
-		ca: ca, bmcPassword: randomText(12), tokens: map[string]string{},
+	s := &secrets{ // IPMI has room for passwords of 20 characters
+		ca: ca, bmcPassword: randomText(10), tokens: map[string]string{},
 		nodeCerts: map[string]pki.Pair{}, bmcCerts: map[string]pki.Pair{}, systemUUIDs: map[string]string{},
 	}
 	gossipKey := make([]byte, 32)

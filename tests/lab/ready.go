@@ -30,6 +30,32 @@ func (l *Lab) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Fenceable returns nil when every node's device and watchdog could prove it off now, were it to die; otherwise what is missing.
+func (l *Lab) Fenceable(ctx context.Context) error {
+	s, err := l.DaemonStatus(ctx, l.Names()[0])
+	if err != nil {
+		return err
+	}
+	devices := 1
+	if l.Options.Fencing == Watchdog {
+		devices = 0
+	}
+	for _, n := range s.Nodes {
+		if len(n.Power) != devices {
+			return fmt.Errorf("%s has %d fencing devices", n.Name, len(n.Power))
+		}
+		for _, d := range n.Power {
+			if !d.Ready {
+				return fmt.Errorf("the fencing device %s of %s is not ready: %s", d.Device, n.Name, d.Problem)
+			}
+		}
+		if armed := l.Options.Watchdog != "none"; n.Armed != armed {
+			return fmt.Errorf("the watchdog of %s is armed: %t", n.Name, n.Armed)
+		}
+	}
+	return nil
+}
+
 // freshLine is how old the last line of a running guest can be; it writes five per second.
 const freshLine = 1500 * time.Millisecond
 

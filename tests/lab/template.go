@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"text/template"
+	"time"
+
+	"bascule/ha"
 )
 
 // The names of secrets and devices that the template and the preparation share.
@@ -22,7 +25,7 @@ node: {{.Node}}
 role: node
 data_dir: {{printf "%q" (.Path "data")}}
 run_dir: {{printf "%q" (.Path "root/run/bascule")}}
-timing: {{.Timing}}
+timing: {profile: {{.Timing.Profile}}, kill_time: {{.Timing.KillTime}}}
 members:
 {{- range .Members}}
   - {name: {{.Name}}, address: {{.Public}}}
@@ -48,7 +51,7 @@ guard:
 {{- if ne .Watchdog "none"}}
     device: {{printf "%q" (.Path "watchdog.sock")}}
 {{- end}}
-    timeout: 10s
+    timeout: {{.Timing.WatchdogTimeout}}
 proxmox:
   url: https://{{.Self.Bind}}:8006
   server_name: {{.Node}}
@@ -58,18 +61,32 @@ proxmox:
   root: /etc/pve
 protect:
   tags: [{{.Tag}}]
-{{- if .Fencing}}
+{{- if ne .Fencing "watchdog"}}
 fencing:
   devices:
 {{- range .Members}}
-    - name: {{.Name}}-bmc
-      node: {{.Name}}
-      method: redfish
+    - node: {{.Name}}
+      method: {{$.Fencing}}
+{{- if eq $.Fencing "redfish"}}
+      name: {{.Name}}-bmc
       settings:
-        url: https://{{.BMC}}:8443
+        url: https://{{.BMC}}:{{$.RedfishPort}}
         user: {{$.BMCUser}}
         password_file: {{printf "%q" ($.Path "secrets/bmc.password")}}
         ca_file: {{printf "%q" ($.Path "tls/ca.pem")}}
+{{- else if eq $.Fencing "ipmi"}}
+      name: {{.Name}}-bmc
+      settings:
+        address: {{.BMC}}:{{$.IPMIPort}}
+        user: {{$.BMCUser}}
+        password_file: {{printf "%q" ($.Path "secrets/bmc.password")}}
+{{- else}}
+      name: {{.Name}}-sbd
+      settings:
+        disks: {{printf "%q" $.SBDDisk}}
+        slot: {{.Name}}
+        msgwait: {{$.MsgWait}}
+{{- end}}
 {{- end}}
 {{- end}}
 alerts:
@@ -90,13 +107,21 @@ type configData struct {
 	Node     string
 	Self     member
 	Members  []member
-	Timing   string
-	Fencing  bool
+	Timing   ha.Timing
+	Fencing  string
 	Watchdog string
 	TokenID  string
 	BMCUser  string
 	Tag      string
 }
+
+// The template's constants.
+func (configData) RedfishPort() int       { return PortBMC }
+func (configData) IPMIPort() int          { return PortIPMI }
+func (configData) MsgWait() time.Duration { return MsgWait }
+
+// SBDDisk is the shared disk of the lab.
+func (d configData) SBDDisk() string { return d.layout.SBDDisk() }
 
 // Path is a path in the node's directory.
 func (d configData) Path(rel string) string { return d.layout.Node(d.Node, rel) }
@@ -104,8 +129,12 @@ func (d configData) Path(rel string) string { return d.layout.Node(d.Node, rel) 
 // config renders the basculed.yaml of node i.
 func (o Options) config(i int) ([]byte, error) {
 	l := o.layout()
+	timing, err := o.Timings()
+	if err != nil {
+		return nil, err
+	}
 	d := configData{
-		layout: l, Cluster: clusterName, Node: NodeName(i), Timing: o.Timing, Fencing: o.Fencing == "redfish", Watchdog: o.Watchdog,
+		layout: l, Cluster: clusterName, Node: NodeName(i), Timing: timing, Fencing: o.Fencing, Watchdog: o.Watchdog,
 		TokenID: tokenRole + NodeName(i), BMCUser: bmcUser, Tag: protectTag,
 	}
 	for k := 1; k <= o.Nodes; k++ {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -16,7 +17,10 @@ type labConfig struct {
 	Role    string `yaml:"role"`
 	DataDir string `yaml:"data_dir"`
 	RunDir  string `yaml:"run_dir"`
-	Timing  string `yaml:"timing"`
+	Timing  struct {
+		Profile  string `yaml:"profile"`
+		KillTime string `yaml:"kill_time"`
+	} `yaml:"timing"`
 	Members []struct {
 		Name    string `yaml:"name"`
 		Address string `yaml:"address"`
@@ -83,11 +87,8 @@ func TestPreparedNode(t *testing.T) {
 	s, err := prepare(o)
 	must(t, err)
 	l := o.layout()
-	var c labConfig
-	dec := yaml.NewDecoder(strings.NewReader(readText(l.Node("node2", "basculed.yaml"))))
-	dec.KnownFields(true)
-	must(t, dec.Decode(&c))
-	if c.Node != "node2" || c.Bind != "127.77.0.2" || c.Members[2].Address != "127.77.1.3" || c.Timing != "fast" || c.DataDir != dir+"/node2/data" {
+	c := parsedConfig(t, readText(l.Node("node2", "basculed.yaml")))
+	if c.Node != "node2" || c.Bind != "127.77.0.2" || c.Members[2].Address != "127.77.1.3" || c.Timing.Profile != "fast" || c.Timing.KillTime != "3s" || c.DataDir != dir+"/node2/data" {
 		t.Errorf("%+v", c)
 	}
 	if diff := cmp.Diff("https://127.77.2.3:8443", c.Fencing.Devices[2].Settings["url"]); diff != "" {
@@ -116,15 +117,60 @@ func TestPreparedNode(t *testing.T) {
 			t.Errorf("%s is not under %s", name, c.RunDir)
 		}
 	}
-	o.Fencing = "none"
-	text, err := o.config(1)
-	if err != nil || strings.Contains(string(text), "fencing") {
-		t.Errorf("without fencing: %v\n%s", err, text)
-	}
 	o.Watchdog = "none"
-	text, err = o.config(1)
+	text, err := o.config(1)
 	if err != nil || !strings.Contains(string(text), "driver: none\n") || strings.Contains(string(text), "watchdog.sock") {
 		t.Errorf("without a watchdog: %v\n%s", err, text)
+	}
+}
+
+func parsedConfig(t *testing.T, text string) (c labConfig) {
+	t.Helper()
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	dec.KnownFields(true)
+	must(t, dec.Decode(&c))
+	return c
+}
+
+// Each way of fencing gives each node its device, or none at all.
+func TestDevicesOfALab(t *testing.T) {
+	for fencing, want := range map[string]map[string]string{
+		IPMI:     {"method": IPMI, "address": "127.77.2.3:6623", "user": bmcUser, "password_file": "/lab/node1/secrets/bmc.password"},
+		SBD:      {"method": SBD, "disks": "/lab/storage/shared.sbd", "slot": "node3", "msgwait": "10s"},
+		Watchdog: nil,
+	} {
+		text, err := Options{Dir: "/lab", Octet: 77, Nodes: 3, Timing: "normal", Fencing: fencing, Watchdog: "lab"}.config(1)
+		must(t, err)
+		c := parsedConfig(t, string(text))
+		if c.Guard.Watchdog.Driver != "lab" {
+			t.Errorf("%s: %+v", fencing, c.Guard)
+		}
+		if want == nil {
+			if c.Fencing != nil {
+				t.Errorf("%s: %+v", fencing, c.Fencing)
+			}
+			continue
+		}
+		d := c.Fencing.Devices[2]
+		got := map[string]string{"method": d.Method}
+		for k, v := range d.Settings {
+			got[k] = v
+		}
+		if diff := cmp.Diff(want, got); diff != "" || d.Node != "node3" || len(c.Fencing.Devices) != 3 {
+			t.Errorf("%s: %s\n%s", fencing, diff, text)
+		}
+	}
+}
+
+// The lab's message must be a proof, and one that comes before the watchdog's own.
+func TestSBDTimings(t *testing.T) {
+	for _, profile := range []string{"fast", "normal", "patient"} {
+		timing, err := Options{Fencing: SBD, Timing: profile}.Timings()
+		must(t, err)
+		must(t, timing.Check())
+		if MsgWait < timing.MinMsgWait() || timing.SelfFence() < MsgWait+2*time.Second {
+			t.Errorf("%s: msgwait %v, at least %v; W %v", profile, MsgWait, timing.MinMsgWait(), timing.SelfFence())
+		}
 	}
 }
 
@@ -169,7 +215,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"nodes": func(o *Options) { o.Nodes = 10 }, "guests": func(o *Options) { o.Guests = 91 },
 		"corosync": func(o *Options) { o.Corosync = "fast" }, "timing": func(o *Options) { o.Timing = "slow" },
-		"fencing": func(o *Options) { o.Fencing = "ipmi" }, "octet": func(o *Options) { o.Octet = 300 },
+		"fencing": func(o *Options) { o.Fencing = "none" }, "octet": func(o *Options) { o.Octet = 300 },
 		"depth":     func(o *Options) { o.Dir += strings.Repeat("/very-deep", 10) },
 		"no daemon": func(o *Options) { o.Daemon, o.Bin = nil, t.TempDir() },
 	} {

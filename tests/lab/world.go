@@ -88,6 +88,9 @@ func (w *World) start() error {
 	if err := w.buildPVE(); err != nil {
 		return err
 	}
+	if err := w.buildSBD(); err != nil {
+		return err
+	}
 	for i, name := range w.opt.names() {
 		if err := w.buildNode(i+1, name); err != nil {
 			return err
@@ -136,11 +139,13 @@ func (w *World) buildNode(i int, name string) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	w.nodes[name] = n
-	if w.opt.Fencing != "redfish" {
+	if w.opt.Fencing != Redfish && w.opt.Fencing != IPMI {
 		return nil
 	}
+	at := w.layout.BMC(i).String()
 	n.bmc, err = bmc.New(bmc.Options{
-		Address: net.JoinHostPort(w.layout.BMC(i).String(), fmt.Sprint(PortBMC)), Node: name, UUID: w.secrets.systemUUIDs[name],
+		Address: net.JoinHostPort(at, fmt.Sprint(PortBMC)), IPMIAddress: net.JoinHostPort(at, fmt.Sprint(PortIPMI)),
+		Node: name, UUID: w.secrets.systemUUIDs[name],
 		User: bmcUser, Password: w.secrets.bmcPassword, Certificate: w.secrets.bmcCerts[name].TLS,
 		Machine: n, OffTime: w.opt.OffTime,
 		Event: func(kind, detail string) { w.events.add(kind, name, detail) },

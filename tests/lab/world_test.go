@@ -301,7 +301,7 @@ func TestUpShowsTheLogOfWhatDoesNotStart(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	_, err = Up(t.Context(), Options{
-		Dir: dir, Nodes: 1, Guests: -1, Fencing: "none", StartTimeout: 20 * time.Second,
+		Dir: dir, Nodes: 1, Guests: -1, Fencing: Watchdog, StartTimeout: 20 * time.Second,
 		Daemon: []Program{{Role: "basculed", Argv: []string{exe, "standin", "crash", "on purpose"}}},
 	})
 	if err == nil || !strings.Contains(err.Error(), "this stand-in always crashes: on purpose") {
