@@ -78,7 +78,7 @@ func notStarted(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: the time was up before the agent could start", fencing.ErrTimeout)
 	case errors.Is(err, syscall.EPERM):
-		return fmt.Errorf("%w: no PID namespace may be made for the agent, and without one its children could outlive it: basculed must run as root with CAP_SYS_ADMIN and RestrictNamespaces=pid (see the fence-agent page of the documentation)", fencing.ErrHelper)
+		return fmt.Errorf("%w: no PID namespace may be made for the agent, and without one its children could outlive it: basculed must run as root with CAP_SYS_ADMIN and RestrictNamespaces=pid: add the drop-in systemd/fencing/fence-agent.conf (see the fence-agent page of the documentation)", fencing.ErrHelper)
 	}
 	return fmt.Errorf("%w: the agent cannot be started: %w", fencing.ErrHelper, err)
 }
