@@ -105,14 +105,17 @@ func powerWord(s *screen, n api.Node) string {
 	return s.paint(fmt.Sprintf("%d of %d ready", len(n.Power)-bad, len(n.Power)), color.FgRed, color.Bold)
 }
 
+// watchdogWord is a node's watchdog driver and whether it is armed: only then can it prove that the node has ended itself.
 func watchdogWord(s *screen, n api.Node) string {
 	switch {
-	case n.Witness, n.State == api.StateUnknown:
+	case n.Witness, n.State == api.StateUnknown, n.State == ha.NodeFenced, n.State == ha.NodeOffline:
 		return "-"
+	case n.Watchdog == "":
+		return s.paint("none", color.FgYellow)
 	case n.Armed:
-		return s.paint("armed", color.FgGreen)
+		return s.paint(n.Watchdog+" armed", color.FgGreen)
 	}
-	return s.paint("not armed", color.FgYellow)
+	return s.paint(n.Watchdog+" NOT ARMED", color.FgRed, color.Bold)
 }
 
 // nodeNote is the reason of every state that is not plainly well, and what gossip says against it.

@@ -29,6 +29,7 @@ func findProblems(v View, s Status) []Problem {
 		f.node(n)
 	}
 	f.guests()
+	f.unreadable()
 	f.versions()
 	f.reported()
 	rank := map[Severity]int{Critical: 0, Warning: 1, Info: 2}

@@ -35,7 +35,7 @@ func Well() api.View {
 		Corosync: ha.CorosyncView{Known: true, Quorate: true, Online: []ha.NodeName{"node1", "node2", "node3"}},
 		Store:    api.StoreHealth{Available: true, RaftLeader: "node3", Voters: []string{"node1", "node2", "node3"}, Answering: []string{"node1", "node2", "node3"}, Since: Now.Add(-72 * time.Hour)},
 		Permit:   api.PermitHealth{Valid: true, Remaining: 4100 * time.Millisecond, Reason: "lease renewed 0.4 s ago"},
-		Guard:    api.GuardHealth{Connected: true, Phase: "permitted", Driver: "iTCO_wdt", Armed: true},
+		Guard:    api.GuardHealth{Connected: true, Phase: "permitted", Driver: "device", Armed: true},
 	}
 	s, _ := ha.DecodeSnapshot(4711, nil)
 	s.Leader, s.Term = &ha.LeaderRecord{Node: "node1", Incarnation: Inc(1), Lease: 101}, 42
@@ -44,7 +44,7 @@ func Well() api.View {
 		v.Members = append(v.Members, ha.Member{Name: n, Address: fmt.Sprintf("192.0.2.%d", i)})
 		v.Gossip[n] = ha.GossipView{Known: true, Alive: true}
 		put(s.Leases, n, ha.LeaseRecord{Node: n, Incarnation: Inc(i), Lease: ha.LeaseID(100 + i)})
-		put(s.Reports, n, ha.NodeReport{Schema: 1, Node: n, Incarnation: Inc(i), Version: "0.1.0", Armed: true, WatchdogDriver: "iTCO_wdt", Memory: 16 * gib, Quorate: true, CorosyncOnline: v.Corosync.Online})
+		put(s.Reports, n, ha.NodeReport{Schema: 1, Node: n, Incarnation: Inc(i), Version: "0.1.0", Armed: true, WatchdogDriver: "device", Memory: 16 * gib, Quorate: true, CorosyncOnline: v.Corosync.Online})
 		put(s.Nodes, n, ha.NodeRecord{Schema: 1, Node: n, State: ha.NodeOnline, Reason: "lease held and heard by gossip", Since: Now.Add(-time.Duration(i) * 30 * time.Hour), Incarnation: Inc(i), Lease: ha.LeaseID(100 + i),
 			Devices: []ha.DeviceCheck{{Device: fmt.Sprintf("bmc-node%d", i), Incarnation: Inc(i), ReadOn: true, UUIDMatched: true}}})
 	}
@@ -209,7 +209,7 @@ func Troubles() api.View {
 	v.Problems = []string{"API token bascule@pve!node1 sees only 2 of 6 guests"}
 	v.Guard = api.GuardHealth{Detail: "connect /run/bascule/guard.sock: connection refused"}
 	Edit(v.Snapshot.Reports, "node3", func(r *ha.NodeReport) {
-		r.Armed, r.WatchdogDriver, r.Version, r.Quorate, r.CorosyncOnline = false, "", "0.2.0", false, []ha.NodeName{"node3"}
+		r.Armed, r.WatchdogDriver, r.Version, r.Quorate, r.CorosyncOnline = false, "watchdog-mux", "0.2.0", false, []ha.NodeName{"node3"}
 		r.Guests = []ha.GuestSeen{
 			{ID: 105, Kind: ha.QEMU, Name: "legacy", Refused: "Proxmox's HA manages it (/etc/pve/ha/resources.cfg)"},
 			{ID: 900, Kind: ha.QEMU, Name: "debian", Refused: "it is a template"},
@@ -219,6 +219,8 @@ func Troubles() api.View {
 		n.Devices = []ha.DeviceCheck{{Device: "bmc-node2", Incarnation: Inc(2), ReadOn: true, UUIDMatched: true, Problem: "login refused (401): the password in /etc/bascule/bmc-node2.pw is wrong"}}
 	})
 	Edit(v.Snapshot.Nodes, "node3", func(n *ha.NodeRecord) { n.Devices = nil })
+	v.Snapshot.Unreadable = []string{"fence/node2", "guest/103"}
+	delete(v.Snapshot.Guests, 103)
 	Edit(v.Snapshot.Guests, 201, func(g *ha.GuestRecord) { g.Pinned = "disk local:201/vm-201-disk-0.raw lies on node1 only" })
 	return v
 }
