@@ -74,6 +74,9 @@ func buildNode(v View, name ha.NodeName, witness bool) Node {
 	n.Incarnation = cmp.Or(n.Incarnation, v.Snapshot.Fences[name].Rec.Incarnation, lease.Rec.Incarnation)
 	if n.State == "" {
 		n.State, n.Reason = StateUnknown, "the leader has no record of it yet"
+		if damagedNode(v, name) {
+			n.Reason = "its record in the store cannot be read"
+		}
 	}
 	for _, d := range rec.Devices {
 		n.Power = append(n.Power, PowerDevice{

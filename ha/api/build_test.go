@@ -115,6 +115,10 @@ func TestProblems(t *testing.T) {
 		{"an unreadable node record", func(v *api.View) { v.Snapshot.Unreadable = []string{"fence/node2"} }, api.Critical, "node node2",
 			"the record fence/node2 in the store cannot be read", "a newer basculed than 0.1.0 wrote it; nothing is decided about node2 meanwhile, not even when it dies",
 			"each guest of node2 runs in one place only, then etcdctl del /bascule/v1/lan/fence/node2"},
+		{"the record of a node itself", func(v *api.View) {
+			v.Snapshot.Unreadable = []string{"node/node2"}
+			delete(v.Snapshot.Nodes, "node2")
+		}, api.Critical, "node node2", "the record node/node2", "not even when it dies", "etcdctl del /bascule/v1/lan/node/node2"},
 		{"an unreadable guest record", func(v *api.View) { v.Snapshot.Unreadable = []string{"guest/102"} }, api.Critical, "guest 102",
 			"the record guest/102", "nothing is decided about guest 102", "guest 102 runs in one place only, then etcdctl del /bascule/v1/lan/guest/102"},
 		{"an unreadable report about a guest", func(v *api.View) { v.Snapshot.Unreadable = []string{"guestreport/node3/102"} }, api.Critical, "guest 102",

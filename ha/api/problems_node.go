@@ -16,7 +16,7 @@ func (f *finder) node(n Node) {
 	subject, guests := nodeSubject(n.Name), f.guestsOn(n.Name)
 	switch n.State {
 	case StateUnknown:
-		if f.v.SnapshotOK {
+		if f.v.SnapshotOK && !damagedNode(f.v, n.Name) {
 			f.add(Warning, subject, fmt.Sprintf("%s has never registered", n.Name), "", fmt.Sprintf("start basculed there (systemctl status basculed on %s)", n.Name))
 		}
 	case ha.NodeSuspect:

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"bascule/ha"
@@ -26,6 +27,11 @@ func (f *finder) unreadable() {
 		}
 		f.add(sev, subject, fmt.Sprintf("the record %s in the store cannot be read", key), why, do)
 	}
+}
+
+// damagedNode says whether a node's record is there and cannot be read.
+func damagedNode(v View, n ha.NodeName) bool {
+	return slices.Contains(v.Snapshot.Unreadable, ha.KeyNode(n))
 }
 
 // aboutKey says of an unreadable key how grave it is, whom it is about, what that means for them, and what must be looked at before
