@@ -13,13 +13,14 @@ type GuardPhase string
 //	                 ↑──────permit───────┘                     │  ↑────a process appears────┘
 //	                                                           └─kill_time, watchdog held→ failing (until the node's end)
 //	idle, permitted, clean ─disarm→ disarmed ─permit→ permitted
+//	any ─a message in the node's own slot→ failing
 const (
 	GuardIdle      GuardPhase = "idle"      // no permit was ever received in this boot: nothing to kill
 	GuardPermitted GuardPhase = "permitted" // the permit's deadline lies ahead
 	GuardGrace     GuardPhase = "grace"     // the permit has ended; a renewal that was late may still come
 	GuardKilling   GuardPhase = "killing"   // workers and guests are being killed, round after round
 	GuardClean     GuardPhase = "clean"     // verified: nothing is left; the watchdog is fed, the scan goes on
-	GuardFailing   GuardPhase = "failing"   // not clean in time: the watchdog is fed no more and ends the node
+	GuardFailing   GuardPhase = "failing"   // not clean in time, or a message said so: the watchdog is fed no more and ends the node
 	GuardDisarmed  GuardPhase = "disarmed"  // the agent stopped in order, after committing so: nothing is killed
 )
 
@@ -44,6 +45,8 @@ type GuardSaved struct {
 	Held        bool           `json:"held"`      // it was armed and has not been disarmed since
 	Disarmed    bool           `json:"disarmed"`
 	Failing     bool           `json:"failing"`
+	Slots       []string       `json:"slots,omitempty"`    // poison devices whose slots were watched in this boot
+	Released    bool           `json:"released,omitempty"` // the agent's last word: the store says that nobody counts on them
 }
 
 // GuardState is everything the guard's machine knows. Make it with NewGuard; only GuardStep changes it.
@@ -73,6 +76,12 @@ type GuardState struct {
 	Empty     int            // consecutive scans that found nothing
 	Remaining []GuardRemnant // of the last scan
 	Problem   string         // why the last scan was no verification
+
+	Slots    []GuardSlot // the node's own slots on shared disks, by device
+	Released bool        // the store says that nobody counts on messages to this node: it may be fed without seeing its slots
+	ObeySent ha.Instant  // when the agent sent its last word about that: orders words that overtook each other
+	Sighted  bool        // the slots were in sight at the last step
+	Ending   string      // the message that ends the node; empty: none was seen
 }
 
 // Armed says whether the guard holds a watchdog that will end the node if the guard stops: what the agent publishes
@@ -87,7 +96,16 @@ func (s GuardState) Saved() GuardSaved {
 		Incarnation: s.Incarnation, Deadline: s.Deadline, Guests: s.Guests,
 		Permitted: s.Phase != GuardIdle && s.Deadline != 0,
 		Want:      s.Want, Held: s.Held, Disarmed: s.Phase == GuardDisarmed, Failing: s.Phase == GuardFailing,
+		Slots: s.slotNames(), Released: s.Released,
 	}
+}
+
+func (s GuardState) slotNames() []string {
+	var out []string
+	for _, x := range s.Slots {
+		out = append(out, x.Device)
+	}
+	return out
 }
 
 // GuardEvent is something that happened to the guard.

@@ -22,13 +22,12 @@ const (
 
 // NewGuard returns the guard's state at its start. inc is this boot, empty if not known. What an earlier guard
 // of the same boot saved counts: its deadline, its guests, its watchdog, and that it was failing. What another boot saved
-// counts for nothing, because nothing of that boot lives and its clock is another.
-func NewGuard(t ha.Timing, inc ha.Incarnation, saved GuardSaved) GuardState {
-	s := GuardState{Timing: t, Incarnation: inc, Phase: GuardIdle}
+// counts for nothing, because nothing of that boot lives and its clock is another. slots are the poison devices whose slots it watches.
+func NewGuard(t ha.Timing, inc ha.Incarnation, saved GuardSaved, slots ...string) GuardState {
 	if inc != "" && saved.Incarnation != "" && saved.Incarnation != inc {
-		return s
+		saved = GuardSaved{}
 	}
-	s.Incarnation = cmp.Or(inc, saved.Incarnation)
+	s := GuardState{Timing: t, Incarnation: cmp.Or(inc, saved.Incarnation), Phase: GuardIdle, Slots: slotsOf(saved, slots), Released: saved.Released}
 	s.Deadline, s.Guests = saved.Deadline, sortedGuests(saved.Guests)
 	s.Want, s.Held = saved.Want, saved.Held
 	switch {
@@ -54,11 +53,15 @@ func NewGuard(t ha.Timing, inc ha.Incarnation, saved GuardSaved) GuardState {
 //   - So the node is clean or ended at D + permit_grace + kill_time + watchdog_timeout, which with a margin is W,
 //     ha.Timing.SelfFence, and the leader may build SelfFenceElapsed on it (R3).
 //   - Clean: it feeds, and scans every second; a process that appears is killed, and the same clock runs for it.
+//   - A message in one of the node's slots ends it at once. While leaders may count on that (Obeys) the watchdog is fed only as long as
+//     enough disks have been seen: a message that lies on a majority of them was read, or the last feeding was earlier than the disks' own
+//     watchdog time after it was written. Both times fit into msgwait, and the leader may build PoisonPill on it (R3).
 func GuardStep(now ha.Instant, s GuardState, e GuardEvent) (GuardState, []GuardEffect) {
 	m := guardStep{now: now, s: s}
 	m.advance()
 	m.handle(e)
 	m.advance()
+	m.lookOut()
 	m.hunt()
 	m.feed()
 	m.wake()
@@ -122,12 +125,17 @@ func (m *guardStep) notCleanInTime() {
 	switch {
 	case m.s.Held:
 		m.to(GuardFailing, "not clean after kill_time %v: %s; feeding stops, the watchdog ends the node", m.s.Timing.KillTime, left)
-		m.s.Want, m.s.Healthy, m.s.Opening, m.s.Disarming = false, false, false, false
-		m.emit(GuardStopFeeding{})
+		m.stopFeeding()
 	case !m.s.Overdue:
 		m.s.Overdue = true
 		m.to(GuardKilling, "not clean after kill_time %v: %s; no watchdog is armed, so nothing ends this node but its operator: power it off", m.s.Timing.KillTime, left)
 	}
+}
+
+// stopFeeding is the last that is done to the watchdog in this boot.
+func (m *guardStep) stopFeeding() {
+	m.s.Want, m.s.Healthy, m.s.Opening, m.s.Disarming = false, false, false, false
+	m.emit(GuardStopFeeding{})
 }
 
 func (m *guardStep) remains() string {
@@ -157,6 +165,10 @@ func (m *guardStep) handle(e GuardEvent) {
 		m.watchdogOK(e)
 	case GuardWatchdogFault:
 		m.watchdogFault(e)
+	case GuardSight:
+		m.sight(e)
+	case GuardObey:
+		m.obey(e)
 	case GuardTick:
 	}
 }
@@ -169,6 +181,8 @@ func (m *guardStep) permit(e GuardPermit) {
 		m.refuse("the permit is for boot %s, this is boot %s", e.Incarnation, s.Incarnation)
 	case s.Phase == GuardKilling:
 		m.refuse("the last permit ended and its guests are being killed: send again once clean")
+	case s.Phase == GuardFailing && s.Ending != "":
+		m.refuse("%s: this boot gets no permit any more, restart the node", s.Ending)
 	case s.Phase == GuardFailing:
 		m.refuse("the guests could not be killed in time: this boot gets no permit any more, restart the node")
 	case e.Deadline <= m.now:
@@ -269,6 +283,9 @@ func (m *guardStep) wake() {
 	}
 	if m.hunting() && !s.Scanning {
 		by(s.NextScan)
+	}
+	if s.Sighted {
+		by(s.slotsEnd())
 	}
 	if t, ok := m.nextFeed(); ok {
 		by(t)

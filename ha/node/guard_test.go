@@ -30,8 +30,8 @@ type guardRun struct {
 	out []GuardEffect // of the last step
 }
 
-func newGuardRun(t testing.TB, saved GuardSaved) *guardRun {
-	return &guardRun{t: t, now: guardTestStart, s: NewGuard(guardTestTiming(t), "boot1", saved)}
+func newGuardRun(t testing.TB, saved GuardSaved, slots ...string) *guardRun {
+	return &guardRun{t: t, now: guardTestStart, s: NewGuard(guardTestTiming(t), "boot1", saved, slots...)}
 }
 
 func (r *guardRun) step(after time.Duration, e GuardEvent) *guardRun {
@@ -79,6 +79,8 @@ func guardWords(out []GuardEffect) []string {
 			words = append(words, "feed")
 		case GuardStopFeeding:
 			words = append(words, "stop-feeding")
+		case GuardEndNode:
+			words = append(words, "end-"+string(e.How))
 		case GuardDisarmWatchdog:
 			words = append(words, "disarm")
 		case GuardKillWorkers:

@@ -9,6 +9,8 @@ import (
 func (m *guardStep) arm() {
 	s := &m.s
 	switch {
+	case s.Phase != GuardFailing && m.blind():
+		m.refuse("%s: arm again when it is, or when the agent has said in the store that nobody may count on messages to this node", m.slotsProblem())
 	case s.Phase == GuardFailing || !m.mayFeed():
 		m.refuse("guests are being killed: arm again once clean")
 	case s.Phase == GuardDisarmed && len(s.Guests) > 0:
@@ -75,17 +77,25 @@ func (m *guardStep) watchdogFault(e GuardWatchdogFault) {
 	}
 }
 
-// feedEnd is the last moment at which the watchdog may be fed if nothing changes: the end of kill_time. bounded is
-// false where no kill is due: idle, clean, disarmed.
+// feedEnd is the last moment at which the watchdog may be fed if nothing changes: the end of kill_time, and while the node obeys
+// messages the end of sight. bounded is false where neither is due.
 func (m *guardStep) feedEnd() (end ha.Instant, bounded bool) {
 	switch m.s.Phase {
 	case GuardPermitted, GuardGrace:
-		return m.killStart().Add(m.s.Timing.KillTime), true
+		end, bounded = m.killStart().Add(m.s.Timing.KillTime), true
 	case GuardKilling:
-		return m.s.KillFrom.Add(m.s.Timing.KillTime), true
+		end, bounded = m.s.KillFrom.Add(m.s.Timing.KillTime), true
 	}
-	return 0, false
+	if m.s.Obeys() {
+		if e := m.s.slotsEnd(); !bounded || e < end {
+			end, bounded = e, true
+		}
+	}
+	return end, bounded
 }
+
+// blind says whether the node obeys messages that it could not see now.
+func (m *guardStep) blind() bool { return m.s.Obeys() && !m.s.SlotsSeen(m.now) }
 
 func (m *guardStep) mayFeed() bool {
 	end, bounded := m.feedEnd()
