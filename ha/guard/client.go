@@ -69,6 +69,12 @@ func (c *Client) Disarm(ctx context.Context) (Status, error) {
 	return c.call(ctx, watchdogLimit, request{Op: opDisarm, Disarm: &node.GuardDisarm{Sent: c.stamp()}})
 }
 
+// Obey says whether a leader may count on messages in this node's slots; when it returns nil the guard keeps to it, across its restarts
+// too. Before saying that nobody may, the caller has committed so.
+func (c *Client) Obey(ctx context.Context, obey bool) (Status, error) {
+	return c.call(ctx, callLimit, request{Op: opObey, Obey: &node.GuardObey{Obey: obey, Sent: c.stamp()}})
+}
+
 // Status asks how the guard is.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return c.call(ctx, callLimit, request{Op: opStatus})

@@ -5,8 +5,12 @@
 // which the agent renews over a unix socket (Client). Run is the process; Watchdog and Processes are its ports, with
 // the drivers in watchdog_*.go and ProcFS behind them.
 //
+// It also watches the node's own slots on shared disks (Slot): a message there ends the node at once, through the kernel (Ender) and by
+// stopping to feed. While a leader may count on that, the watchdog is fed only as long as enough of the disks are seen; the agent can take
+// that word back, after it has said so in the store.
+//
 // Goroutines: one for the machine, which never waits for anything but its next event, and one each for the watchdog, for
-// killing and scanning, for the files in the run directory, and for the log. What hangs (a watchdog, a /proc file of a
+// killing and scanning, for the files in the run directory, for each slot, and for the log. What hangs (a watchdog, a /proc file of a
 // process stuck in the kernel, journald, a client) hangs alone, and the machine's clock runs on.
 //
 // What outlives a crash: StateFile, replaced as a whole when guests or watchdog change, and beside it
@@ -21,7 +25,7 @@
 // open; mounts and mappings that no process holds (Ceph RBD, iSCSI, container root file systems) are not looked
 // at and not undone here.
 //
-// It may never: kill before deadline + permit_grace; kill a process that it did not identify by PID and start time; feed
+// It may never: kill before deadline + permit_grace, unless a message ends the node; kill a process that it did not identify by PID and start time; feed
 // a watchdog after the machine said stop; take a permit from anything but a message that names its deadline; wait
 // for its log.
 package guard

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"bascule/ha"
@@ -27,6 +28,7 @@ type loop struct {
 	watch   *watch
 	hunt    *hunt
 	keep    *keeper
+	others  sync.WaitGroup // all goroutines beside the machine's own: the log outlives them
 	started time.Time
 	pid     int
 
@@ -118,6 +120,8 @@ func (l *loop) carryOut(x node.GuardEffect) {
 		l.watch.push(watchOp{op: node.WatchdogDisarm})
 	case node.GuardStopFeeding:
 		l.watch.push(watchOp{op: opStopFeeding})
+	case node.GuardEndNode:
+		l.endNode(x.How)
 	case node.GuardKillWorkers:
 		l.round.workers = x.Guests
 	case node.GuardKillGuests:
@@ -193,6 +197,8 @@ func (l *loop) status() Status {
 		detail = l.s.Problem
 	}
 	switch {
+	case l.s.Ending != "":
+		detail = l.s.Ending + ": this node ends itself; if it does not, power it off"
 	case l.s.Phase == node.GuardFailing:
 		detail = "guests could not be killed in time: the watchdog ends this node; if it does not, power it off"
 	case l.s.Overdue && l.s.Phase == node.GuardKilling:
@@ -201,8 +207,17 @@ func (l *loop) status() Status {
 	return Status{
 		Phase: l.s.Phase, Armed: l.s.Armed(), Driver: l.cfg.Watchdog.Driver(), Watchdog: l.cfg.Watchdog.Facts(), Incarnation: l.s.Incarnation,
 		Deadline: l.s.Deadline, Guests: l.s.Guests, Remaining: l.s.Remaining, Detail: detail,
-		Timing: l.cfg.Timing, PID: l.pid, Started: l.started,
+		Timing: l.cfg.Timing, PID: l.pid, Started: l.started, Slots: l.slots(),
 	}
+}
+
+// slots is what the status says of the slots; nil without any.
+func (l *loop) slots() *SlotStatus {
+	if len(l.s.Slots) == 0 {
+		return nil
+	}
+	now := l.cfg.Now()
+	return &SlotStatus{Devices: l.s.Saved().Slots, Seen: l.s.SlotsSeen(now), Held: l.s.Obeys(), Problem: l.s.SlotsProblem(now)}
 }
 
 // report brings an answer of the workers to the machine.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"slices"
 	"time"
 
 	"bascule/ha"
@@ -23,6 +23,8 @@ type Config struct {
 	Incarnation ha.Incarnation     // this boot; empty: permits say it. A state file of another boot counts for nothing
 	Watchdog    Watchdog           // see NewWatchdog
 	Processes   Processes          // see ProcFS
+	Slots       []Slot             // this node's own slots on shared disks; none: messages do not reach it
+	Ender       Ender              // nil: SysRq
 	Now         func() ha.Instant  // nil: Boottime
 	Log         logrus.FieldLogger // nil: logrus's standard one; written to by a goroutine of its own
 	RealTime    bool               // lock memory, real-time scheduling, calm collector: true but in tests
@@ -38,6 +40,14 @@ func (c *Config) check() error {
 		return errors.New("guard: Watchdog and Processes must be set")
 	case c.Timing.WatchdogFeed <= 0 || c.Timing.WatchdogTimeout < 2*c.Timing.WatchdogFeed || c.Timing.KillTime <= 0:
 		return fmt.Errorf("guard: %w: watchdog_feed %v, watchdog_timeout %v, kill_time %v", ha.ErrTiming, c.Timing.WatchdogFeed, c.Timing.WatchdogTimeout, c.Timing.KillTime)
+	}
+	for i, name := range slotNames(c.Slots) {
+		if slices.Contains(slotNames(c.Slots[:i]), name) {
+			return fmt.Errorf("guard: two slots of device %s", name)
+		}
+	}
+	if c.Ender == nil {
+		c.Ender = SysRq{}
 	}
 	if c.Now == nil {
 		c.Now = Boottime
@@ -86,7 +96,7 @@ func Run(ctx context.Context, cfg Config) error {
 func newLoop(cfg Config, log *logq, saved node.GuardSaved) *loop {
 	l := &loop{
 		cfg: cfg, log: log, inbox: make(chan message), started: time.Now(), pid: os.Getpid(),
-		s: node.NewGuard(cfg.Timing, cfg.Incarnation, saved),
+		s: node.NewGuard(cfg.Timing, cfg.Incarnation, saved, slotNames(cfg.Slots)...),
 	}
 	l.watch, l.hunt, l.keep = newWatch(l), newHunt(l), newKeeper(cfg.StateFile, saved)
 	log.add(logrus.InfoLevel, fmt.Sprintf("guard: started in phase %s with %d guests, watchdog %q, W %v", l.s.Phase, len(l.s.Guests), cfg.Watchdog.Driver(), cfg.Timing.Through(cfg.Watchdog.Driver()).SelfFence()))
@@ -97,15 +107,18 @@ func newLoop(cfg Config, log *logq, saved node.GuardSaved) *loop {
 func (l *loop) runAll(ctx context.Context, server func(context.Context, *loop)) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var wg sync.WaitGroup
 	for _, work := range []func(context.Context){l.watch.run, l.hunt.run, l.keep.run} {
-		wg.Go(func() { work(ctx) })
+		l.others.Go(func() { work(ctx) })
 	}
-	wg.Go(func() { server(ctx, l) })
+	for _, s := range l.cfg.Slots {
+		fresh := !known(l.s, s.Device())
+		l.others.Go(func() { l.watchSlot(ctx, s, fresh) })
+	}
+	l.others.Go(func() { server(ctx, l) })
 	l.run(ctx)
 	cancel()
 	ended := make(chan struct{})
-	go func() { wg.Wait(); l.log.close(); close(ended) }()
+	go func() { l.others.Wait(); l.log.close(); close(ended) }()
 	select {
 	case <-ended:
 	case <-time.After(endWait):

@@ -138,11 +138,16 @@ func decodeRequest(line []byte) (node.GuardEvent, error) {
 			return node.GuardDisarm{}, nil
 		}
 		return *r.Disarm, nil
+	case opObey:
+		if r.Obey == nil {
+			return nil, errors.New("obey request without a word")
+		}
+		return *r.Obey, nil
 	case opPermit:
 		if r.Permit == nil {
 			return nil, errors.New("permit request without a permit")
 		}
 		return *r.Permit, nil
 	}
-	return nil, fmt.Errorf("operation %q is unknown to this guard: hello, permit, end, arm, disarm, status", r.Op)
+	return nil, fmt.Errorf("operation %q is unknown to this guard: hello, permit, end, arm, disarm, obey, status", r.Op)
 }

@@ -65,6 +65,7 @@ func permitFor(d time.Duration, ids ...ha.VMID) node.GuardPermit {
 func TestSocketProtocol(t *testing.T) {
 	cfg, dog, procs := socketConfig(t)
 	procs.appear(Proc{PID: 11, What: WhatGuest, VMID: 101})
+	cfg.Slots, cfg.Ender = []Slot{&fakeSlot{j: dog.j, now: Boottime}}, fakeEnder{j: dog.j}
 	runGuard(t, cfg)
 	if fi, err := os.Stat(cfg.Socket); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Fatalf("socket: %v %v", fi, err)
@@ -72,6 +73,14 @@ func TestSocketProtocol(t *testing.T) {
 	c := NewClient(cfg.Socket)
 	defer c.Close()
 	ctx := t.Context()
+	for tries := 0; ; tries++ { // the first look is on its way
+		if st, err := c.Status(ctx); err == nil && st.Slots != nil && st.Slots.Seen {
+			break
+		} else if tries > 500 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
 	if st, err := c.Permit(ctx, permitFor(time.Second, 101)); err != nil || st.Phase != node.GuardPermitted || st.PID != os.Getpid() {
 		t.Fatalf("permit: %+v, %v", st, err)
 	}
@@ -83,6 +92,12 @@ func TestSocketProtocol(t *testing.T) {
 	}
 	if _, err := c.Permit(ctx, node.GuardPermit{Deadline: Boottime().Add(time.Second), Incarnation: "boot0"}); !errors.Is(err, ErrRefused) {
 		t.Fatalf("another boot's permit: %v", err)
+	}
+	if st, err := c.Obey(ctx, false); err != nil || st.Slots == nil || st.Slots.Held || !st.Slots.Seen {
+		t.Fatalf("released: %+v, %v", st, err)
+	}
+	if st, err := c.Obey(ctx, true); err != nil || !st.Slots.Held {
+		t.Fatalf("obeys: %+v, %v", st, err)
 	}
 	if st, err := c.Disarm(ctx); err != nil || st.Phase != node.GuardDisarmed || st.Armed {
 		t.Fatalf("disarm: %+v, %v", st, err)

@@ -14,6 +14,7 @@ const (
 	opEnd    = "end"
 	opArm    = "arm"
 	opDisarm = "disarm"
+	opObey   = "obey"
 	opStatus = "status"
 )
 
@@ -25,6 +26,7 @@ type request struct {
 	Permit *node.GuardPermit `json:"permit,omitempty"`
 	End    *node.GuardEnd    `json:"end,omitempty"`
 	Disarm *node.GuardDisarm `json:"disarm,omitempty"`
+	Obey   *node.GuardObey   `json:"obey,omitempty"`
 }
 
 type answer struct {
@@ -47,4 +49,13 @@ type Status struct {
 	Timing      ha.Timing           `json:"timing"`              // that this guard runs with: the agent publishes no other
 	PID         int                 `json:"pid"`
 	Started     time.Time           `json:"started"`
+	Slots       *SlotStatus         `json:"slots,omitempty"` // nil: it watches none
+}
+
+// SlotStatus is what the guard says of this node's slots on shared disks.
+type SlotStatus struct {
+	Devices []string `json:"devices"`           // poison devices, by name
+	Seen    bool     `json:"seen"`              // enough disks of each have been seen lately
+	Held    bool     `json:"held"`              // the watchdog is fed only while they are seen: somebody may count on it
+	Problem string   `json:"problem,omitempty"` // why they are not seen
 }
