@@ -147,6 +147,11 @@ type GuardStatus struct {
 	Detail    string
 	Guests    []GuestRef // that it watches
 	Timing    Timing     // that it runs with
+
+	Slots        []string // poison devices whose slots it watches
+	SlotsSeen    bool     // enough of their disks have been seen lately
+	SlotsHeld    bool     // it feeds the watchdog only while that is so
+	SlotsProblem string   // why they are not seen
 }
 
 // GuestRef names a guest to the guard.

@@ -30,6 +30,7 @@ type NodeReport struct {
 	Timing         Timing          `json:"timing"`
 	Armed          bool            `json:"armed"`                     // the guard holds an armed watchdog
 	WatchdogDriver string          `json:"watchdog_driver,omitempty"` // empty: no watchdog
+	Watches        []string        `json:"watches,omitempty"`         // poison devices whose messages end this boot: its guard watches the slots, and feeds the watchdog only while it sees them
 	Leaving        bool            `json:"leaving,omitempty"`         // stopped in order: silence is not death
 	Epoch          Epoch           `json:"epoch,omitempty"`           // that the node has taken note of, with nothing of an older one under way (R8)
 	WentBack       Epoch           `json:"went_back,omitempty"`       // the epoch of the store that it has seen a later state of than the store shows now (R8); 0: none

@@ -95,6 +95,12 @@ func (g guardPort) Arm(ctx context.Context) error { _, err := g.Client.Arm(ctx);
 // Disarm is the orderly stop.
 func (g guardPort) Disarm(ctx context.Context) error { _, err := g.Client.Disarm(ctx); return err }
 
+// Obey says whether a leader may count on messages in this node's slots.
+func (g guardPort) Obey(ctx context.Context, obey bool) error {
+	_, err := g.Client.Obey(ctx, obey)
+	return err
+}
+
 // Status asks how the guard is. Clean: nothing of what it watches can be running without a permit.
 func (g guardPort) Status(ctx context.Context) (ha.GuardStatus, error) {
 	s, err := g.Client.Status(ctx)
@@ -102,8 +108,12 @@ func (g guardPort) Status(ctx context.Context) (ha.GuardStatus, error) {
 		return ha.GuardStatus{}, err
 	}
 	clean := s.Phase == node.GuardIdle || s.Phase == node.GuardClean || s.Phase == node.GuardDisarmed || len(s.Guests) == 0
-	return ha.GuardStatus{Connected: true, Phase: string(s.Phase), Driver: s.Driver, Armed: s.Armed, Deadline: s.Deadline, Clean: clean, Detail: s.Detail,
-		Guests: s.Guests, Timing: s.Timing}, nil
+	out := ha.GuardStatus{Connected: true, Phase: string(s.Phase), Driver: s.Driver, Armed: s.Armed, Deadline: s.Deadline, Clean: clean, Detail: s.Detail,
+		Guests: s.Guests, Timing: s.Timing}
+	if x := s.Slots; x != nil {
+		out.Slots, out.SlotsSeen, out.SlotsHeld, out.SlotsProblem = x.Devices, x.Seen, x.Held, x.Problem
+	}
+	return out, nil
 }
 
 type processPort struct{ *guard.ProcFS }

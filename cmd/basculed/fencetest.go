@@ -70,6 +70,7 @@ func (t fenceTester) subject(v api.View, n ha.NodeName) subject {
 	if rec.Incarnation != "" && rep.Incarnation == rec.Incarnation {
 		s.watchdog = rep.WatchdogDriver
 		s.facts.Armed, s.facts.Timing, s.facts.Clients = rep.Armed && rep.WatchdogDriver != "", rep.Timing.Through(rep.WatchdogDriver), rep.Clients
+		s.facts.Watches = rep.Watches
 		heard := n == v.Self || v.Gossip[n].Alive
 		s.alive = lease.Incarnation == rec.Incarnation && heard && v.SnapshotAge <= rep.Timing.LeaseTTL && !s.busy() && rec.State != ha.NodeFenced
 	}

@@ -126,7 +126,7 @@ func rack(t *testing.T) (*bays, *fenceTester, api.View) {
 			devices[i].UUIDMatched = devices[i].Kind == ""
 		}
 		v.Snapshot.Nodes[n] = ha.Versioned[ha.NodeRecord]{Rec: ha.NodeRecord{Node: n, State: ha.NodeOnline, Incarnation: boot, SystemUUID: id, Devices: devices}}
-		v.Snapshot.Reports[n] = ha.Versioned[ha.NodeReport]{Rec: ha.NodeReport{Node: n, Incarnation: boot, SystemUUID: id, Timing: tm, Armed: true, WatchdogDriver: "iTCO_wdt", Clients: []string{client}}}
+		v.Snapshot.Reports[n] = ha.Versioned[ha.NodeReport]{Rec: ha.NodeReport{Node: n, Incarnation: boot, SystemUUID: id, Timing: tm, Armed: true, WatchdogDriver: "iTCO_wdt", Watches: []string{"sbd2"}, Clients: []string{client}}}
 		v.Snapshot.Leases[n] = ha.Versioned[ha.LeaseRecord]{Rec: ha.LeaseRecord{Node: n, Incarnation: boot}}
 	}
 	live("node2", uuid2, ha.DeviceCheck{Device: "bmc2"}, ha.DeviceCheck{Device: "ceph2", Kind: ha.StorageDevice}, ha.DeviceCheck{Device: "sbd2", Kind: ha.PoisonDevice})

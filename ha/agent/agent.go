@@ -61,6 +61,7 @@ type Agent struct {
 	viewAt    time.Time
 	viewOK    bool
 	guard     ha.GuardStatus
+	obeys     bool // the guard was told that messages in its slots end this node, and nothing else since
 	looked    bool // the first inventory was taken
 	corosync  ha.CorosyncView
 	inventory ha.Inventory

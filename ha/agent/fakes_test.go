@@ -185,6 +185,11 @@ type fakeGuard struct {
 	guests   []ha.GuestRef
 	busy     bool          // a permit is on its way
 	slow     time.Duration // that a permit takes
+
+	slots    []string
+	seen     bool // its slots are
+	released bool
+	deaf     bool // it takes no word about them
 }
 
 var errGuardDown = errors.New("dial unix guard.sock: connect: connection refused")
@@ -291,6 +296,25 @@ func (g *fakeGuard) Disarm(ctx context.Context) error {
 	return nil
 }
 
+// Obey is the agent's word about the slots. The store must not say that they are watched when it ends.
+func (g *fakeGuard) Obey(ctx context.Context, obey bool) error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	switch {
+	case g.down:
+		return errGuardDown
+	case g.deaf || obey && !g.seen:
+		return errors.New("the slots are not seen")
+	}
+	var rep ha.NodeReport
+	kv, _, err := g.w.mem.Get(ctx, ha.KeyReport(g.m.name))
+	if !obey && (err != nil || kv == nil || json.Unmarshal(kv.Value, &rep) != nil || len(rep.Watches) > 0) {
+		g.w.wrong = append(g.w.wrong, "R3: the guard of "+string(g.m.name)+" is released while the store says that messages end the node")
+	}
+	g.released = !obey
+	return nil
+}
+
 // Status is the agent's port.
 func (g *fakeGuard) Status(context.Context) (ha.GuardStatus, error) {
 	g.w.mu.Lock()
@@ -300,7 +324,8 @@ func (g *fakeGuard) Status(context.Context) (ha.GuardStatus, error) {
 	}
 	tm, _ := ha.Profile("normal")
 	clean := g.phase == "idle" || g.phase == "clean" || g.phase == "disarmed" || len(g.guests) == 0
-	return ha.GuardStatus{Connected: true, Phase: g.phase, Driver: g.driver, Armed: g.armed, Deadline: g.deadline, Clean: clean, Guests: slices.Clone(g.guests), Timing: tm}, nil
+	return ha.GuardStatus{Connected: true, Phase: g.phase, Driver: g.driver, Armed: g.armed, Deadline: g.deadline, Clean: clean, Guests: slices.Clone(g.guests), Timing: tm,
+		Slots: slices.Clone(g.slots), SlotsSeen: g.seen, SlotsHeld: len(g.slots) > 0 && !g.released, SlotsProblem: "not seen"}, nil
 }
 
 // guarding changes a machine's guard.

@@ -38,7 +38,8 @@ func (a *Agent) askGuard(ctx context.Context, refused error) {
 	if err != nil { // what it watches stays known: a permit that left it out would leave it unwatched
 		st = ha.GuardStatus{Guests: a.guard.Guests}
 	}
-	changed := st.Driver != a.guard.Driver || st.Armed != a.guard.Armed || st.Connected != a.guard.Connected || st.Phase != a.guard.Phase
+	changed := st.Driver != a.guard.Driver || st.Armed != a.guard.Armed || st.Connected != a.guard.Connected || st.Phase != a.guard.Phase ||
+		st.SlotsSeen != a.guard.SlotsSeen
 	a.guard = st
 	permitted := !a.leaving && a.lease.Valid(a.cfg.Now())
 	a.mu.Unlock()
@@ -58,6 +59,7 @@ func (a *Agent) askGuard(ctx context.Context, refused error) {
 	if !st.Connected {
 		return
 	}
+	a.aboutSlots(ctx, st)
 	if !node.SameWaits(st.Timing, a.cfg.Node.Timing) {
 		a.Problem("guard timing", "the guard runs with other waits than basculed: this node gives no proof by self-fencing; restart bascule-guard when no guest runs here, or set the timing back")
 	} else {

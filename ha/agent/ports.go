@@ -53,6 +53,7 @@ type Guard interface {
 	End(ctx context.Context) error // the permit ended before its deadline
 	Arm(ctx context.Context) error
 	Disarm(ctx context.Context) error
+	Obey(ctx context.Context, obey bool) error // whether a leader may count on messages in this node's slots
 	Status(ctx context.Context) (ha.GuardStatus, error)
 }
 

@@ -20,7 +20,7 @@ type reporter struct {
 
 	mu     sync.Mutex
 	guests map[ha.VMID]ha.GuestReport // waiting to be written
-	last   []byte                     // node report as last written
+	last   []byte                     // node report as last written; nil: not known what the store holds
 	stored ha.NodeReport              // that one, decoded
 	revs   map[string]int64           // last known revisions of this node's own keys
 }
@@ -60,6 +60,9 @@ func (r *reporter) settled(t ha.Txn, rev int64, err error) {
 			r.revs[p.Key] = rev
 		} else {
 			delete(r.revs, p.Key)
+			if p.Key == ha.KeyReport(r.a.cfg.Node.Self) { // it may have been written all the same
+				r.last, r.stored = nil, ha.NodeReport{}
+			}
 		}
 	}
 }
@@ -109,7 +112,7 @@ func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 	defer a.mu.Unlock()
 	x := node.Circumstances{Lease: lease, Version: a.cfg.Version, SystemUUID: a.cfg.SystemUUID, Leaving: a.leaving,
 		Trusted: a.cfg.TrustDriver(a.guard.Driver), Epoch: a.standing.epoch, Highest: a.standing.highest,
-		Guard: a.guard, Inventory: a.inventory, Corosync: a.corosync}
+		Guard: a.guard, Obeys: a.obeys, Inventory: a.inventory, Corosync: a.corosync}
 	if a.cfg.Clients != nil {
 		x.Clients = a.cfg.Clients()
 	}

@@ -33,6 +33,7 @@ func newPlan(t *testing.T, levels ...[]Device) *bench {
 		}
 	}
 	b.in.Facts.Clients = []string{client}
+	b.in.Facts.Watches = []string{sbd.Name}
 	b.in.Facts.Armed, b.in.Facts.LeaseGone, b.in.Facts.GoneSince = true, true, 1<<62 // so late that time proves nothing here
 	return b
 }

@@ -85,6 +85,9 @@ func (d Device) Unfit(f Facts) string {
 		if !f.Armed {
 			return fmt.Sprintf("%s had no armed watchdog, so nothing makes it obey the message", f.Node)
 		}
+		if !slices.Contains(f.Watches, d.Name) {
+			return fmt.Sprintf("%s does not watch its slot on these disks, so a message proves nothing about it; is the device in its own configuration, does it see the disks?", f.Node)
+		}
 		if least := f.Timing.MinMsgWait(); least <= 0 || d.MsgWait < least {
 			return fmt.Sprintf("its msgwait %v is shorter than twice the watchdog time of %s (%v); correct one of the two", d.MsgWait, f.Node, least)
 		}

@@ -173,6 +173,27 @@ func TestPoisonPill(t *testing.T) {
 				t.Fatalf("sent %v, proofs %v, problem %q", b.offs, b.kinds(), b.in.Record.Problem)
 			}
 		}},
+		{"only for an incarnation that said that it watches its slot on these disks", func(t *testing.T) {
+			for _, watches := range [][]string{nil, {"other"}} {
+				b := newPlan(t, []Device{sbd})
+				b.in.Facts.Watches = watches
+				b.step(0)
+				b.step(time.Second, b.pills(sbd, 3, 3))
+				b.step(sbd.MsgWait, b.pills(sbd, 3, 3))
+				b.step(0, b.pills(sbd, 3, 3))
+				if len(b.offs) != 0 || len(b.proof) != 0 || !strings.Contains(b.in.Record.Problem, "does not watch its slot") {
+					t.Errorf("%q: sent %v, proofs %v, problem %q", watches, b.offs, b.kinds(), b.in.Record.Problem)
+				}
+			}
+		}},
+		{"one that took its word back meanwhile gives none", func(t *testing.T) {
+			b := delivered(t)
+			b.in.Facts.Watches = nil
+			b.step(sbd.MsgWait)
+			if b.step(0, b.pills(sbd, 3, 3)); len(b.proof) != 0 {
+				t.Fatalf("proofs %v", b.kinds())
+			}
+		}},
 		{"an incarnation of which nobody knows any more whether it was armed gives none", func(t *testing.T) {
 			b := delivered(t)
 			b.in.Facts.Armed = false

@@ -14,6 +14,7 @@ type Facts struct {
 	SystemUUID  string         // the incarnation published it
 	Clients     []string       // the addresses from which it writes to shared storages, as it published them
 	Armed       bool           // its record says that an armed watchdog ends it
+	Watches     []string       // poison devices whose messages end it, as its record says
 	Timing      ha.Timing      // the timing that it runs with
 	LeaseGone   bool           // its lease is not there
 	GoneSince   ha.Instant     // when this leader first saw that

@@ -80,7 +80,7 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Devi
 // livingFacts are a living node's facts as far as they say whether a device can work for it. Arming comes and goes; the ladder looks
 // at it when it matters.
 func livingFacts(rep ha.NodeReport) ladder.Facts {
-	return ladder.Facts{Node: rep.Node, Incarnation: rep.Incarnation, Clients: rep.Clients, Armed: true, Timing: rep.Timing}
+	return ladder.Facts{Node: rep.Node, Incarnation: rep.Incarnation, Clients: rep.Clients, Armed: true, Watches: rep.Watches, Timing: rep.Timing}
 }
 
 // recordedKind is a device's kind as checks have it: empty for power.

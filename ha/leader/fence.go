@@ -15,6 +15,7 @@ func (r *round) facts(rec *ha.NodeRecord, mem *NodeMemory) ladder.Facts {
 		SystemUUID: rec.SystemUUID, LeaseGone: mem.LeaseGone != 0, GoneSince: max(mem.LeaseGone, r.Promises[n]), GossipAlive: r.Gossip[n].Alive}
 	if rep := r.Store.Reports[n].Rec; rep.Incarnation == rec.Incarnation {
 		f.Armed, f.Timing, f.Clients = rep.Armed && rep.WatchdogDriver != "", rep.Timing.Through(rep.WatchdogDriver), rep.Clients
+		f.Watches = rep.Watches
 	}
 	f.Back = r.back(rec, mem) && !r.revoked(rec) // what lost its storages is not left alone
 	if r.now < r.Promises[n] && !r.wanted(rec) { // we gave it our word: nothing is sent before its end

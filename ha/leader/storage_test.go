@@ -394,7 +394,10 @@ func TestPoisonPillFencesAfterMsgWait(t *testing.T) {
 	x := &disks{of: 3}
 	w.use("n2", ladder.Device{Name: "sbd", Kind: ha.PoisonDevice, MsgWait: 20 * time.Second}, x)
 	w.leader.Plans["n2"].Levels[0] = w.leader.Plans["n2"].Levels[0][:1]
-	w.report("n2", func(r *ha.NodeReport) { r.Armed, r.WatchdogDriver = true, "lab"; r.Timing.PermitGrace = time.Hour }) // time alone proves nothing today
+	w.report("n2", func(r *ha.NodeReport) {
+		r.Armed, r.WatchdogDriver, r.Watches = true, "lab", []string{"sbd"}
+		r.Timing.PermitGrace = time.Hour
+	}) // time alone proves nothing today
 	w.guest(101, ha.QEMU, "n2")
 	w.run(10)
 	w.cut("n2")
@@ -414,7 +417,10 @@ func TestPoisonDeviceHealthAndReturn(t *testing.T) {
 	w := newWorld(t, 3)
 	x := &disks{of: 3, pills: 1}
 	w.use("n2", ladder.Device{Name: "sbd", Kind: ha.PoisonDevice, MsgWait: 20 * time.Second}, x)
-	w.report("n2", func(r *ha.NodeReport) { r.Armed, r.WatchdogDriver = true, "lab"; r.Timing.PermitGrace = time.Hour })
+	w.report("n2", func(r *ha.NodeReport) {
+		r.Armed, r.WatchdogDriver, r.Watches = true, "lab", []string{"sbd"}
+		r.Timing.PermitGrace = time.Hour
+	})
 	w.run(10)
 	i := slices.IndexFunc(w.node("n2").Devices, func(c ha.DeviceCheck) bool { return c.Device == "sbd" })
 	if c := w.node("n2").Devices[i]; c.Identified(boot("n2")) || !strings.Contains(c.Problem, "although it is alive") {

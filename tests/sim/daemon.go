@@ -27,6 +27,7 @@ type Daemon struct {
 	tick     *Event
 	tickAt   time.Duration
 	guard    ha.GuardStatus
+	obeys    bool // the guard was told that messages in its slots end this node, and nothing else since
 	inv      ha.Inventory
 	looked   bool
 	looking  bool

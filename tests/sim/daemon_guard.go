@@ -93,12 +93,38 @@ func (d *Daemon) askGuard(error) {
 		}
 		old := d.guard
 		d.guard = st
-		if st.Driver != old.Driver || st.Armed != old.Armed || st.Connected != old.Connected || st.Phase != old.Phase {
+		if st.Driver != old.Driver || st.Armed != old.Armed || st.Connected != old.Connected || st.Phase != old.Phase ||
+			st.SlotsSeen != old.SlotsSeen {
 			d.rep.wake()
 		}
 		d.event(node.GuardSeen{Connected: st.Connected, Clean: st.Clean, Deadline: st.Deadline})
+		if st.Connected {
+			d.aboutSlots(st)
+		}
 		if st.Connected && st.Driver != "" && !st.Armed && !d.leaving && d.state.Lease.Valid(d.now()) {
 			d.h.Guard().Arm(d.p, func(ha.GuardStatus, error) {})
 		}
 	})
+}
+
+// aboutSlots keeps the store's word about this node's slots and the guard's in step (ha/agent/slots.go).
+func (d *Daemon) aboutSlots(st ha.GuardStatus) {
+	d.obeys = d.obeys && st.SlotsSeen
+	switch word := d.cfg.AboutSlots(st, d.obeys, d.rep.stored); {
+	case word == node.SlotsObey && !d.leaving:
+		d.h.Guard().Send(d.p, node.GuardObey{Obey: true, Sent: d.stamp()}, func(_ ha.GuardStatus, err error) {
+			if err == nil {
+				d.obeys = true
+				d.rep.wake()
+			}
+		})
+	case word == node.SlotsRelease:
+		d.rep.take(func() {
+			if !d.cfg.MayRelease(d.rep.stored) {
+				d.rep.give()
+				return
+			}
+			d.h.Guard().Send(d.p, node.GuardObey{Sent: d.stamp()}, func(ha.GuardStatus, error) { d.rep.give() })
+		})
+	}
 }

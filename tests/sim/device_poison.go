@@ -1,14 +1,16 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/node"
 )
 
 const (
-	pillLook   = time.Second     // the victim looks at its slot so often
-	pillBlind  = 5 * time.Second // a victim that cannot read its slots is ended by its watchdog after so long
+	pillLook   = time.Second     // a guard looks at its slot so often
+	pillBlind  = 5 * time.Second // for so long a disk counts as seen: the disks' own watchdog time
 	diskAnswer = 50 * time.Millisecond
 )
 
@@ -42,9 +44,6 @@ func (d *Device) poison(from string, c ha.DeviceCommand, there func() bool, answ
 		case c.Action == ha.DevicePoison && 2*wrote <= len(d.spec.Storages):
 			r.Problem = "the message was not written on a majority of disks"
 		}
-		if c.Action == ha.DevicePoison && d.lies == 0 {
-			d.hunt()
-		}
 		answer(r)
 	})
 }
@@ -53,53 +52,59 @@ func (d *Device) reachesDisk(host string, i int) bool {
 	return d.m.net.Both(NetStorage, host, "disk:"+d.spec.Storages[i])
 }
 
-// hunt is the victim's side, while a message lies in its slot: it looks every second and resets itself; when it sees no slot, or
-// stands still, its watchdog ends it. A machine without watchdog has nobody who looks.
-func (d *Device) hunt() {
-	h := d.machine()
-	if h == nil || h.boot == nil || h.spec.Watchdog == "" {
-		return
+// slots are the poison devices that a host's configuration names for it: its guard watches them.
+func (h *Host) slots() []*Device {
+	var out []*Device
+	for _, d := range h.m.devices {
+		if d.spec.Kind == ha.PoisonDevice && d.spec.Node == h.Name {
+			out = append(out, d)
+		}
 	}
-	d.huntStep(h, h.boot, d.between(0, pillLook), 0)
+	return out
 }
 
-func (d *Device) huntStep(h *Host, b *boot, pause, blind time.Duration) {
-	d.m.loop.After(pause, func() {
-		if h.boot != b {
-			return
-		}
-		blind += pause
-		if b.stops == 0 {
-			for i := range d.pills {
-				if d.reachesDisk(h.Name, i) {
-					blind = 0
-					if d.pills[i] {
-						h.Reset("poison pill")
-						return
-					}
-				}
-			}
-		}
-		if blind > pillBlind {
-			h.Reset("poison pill's watchdog")
-			return
-		}
-		if blind > 0 {
-			d.huntStep(h, b, pillLook, blind)
-		}
-	})
+func slotNames(all []*Device) []string {
+	var out []string
+	for _, d := range all {
+		out = append(out, d.Name)
+	}
+	return out
 }
 
-// clearSlots is a boot's first act: messages for an earlier boot are taken out of the slots that it reaches.
-func (m *Machine) clearSlots(h *Host) {
-	for _, d := range m.devices {
-		if d.spec.Kind != ha.PoisonDevice || d.machine() != h {
+// watchSlot looks at a slot each second, as fencing/sbd's watch does for the guard. On each disk, what lies there at the first look of a
+// boot was meant for an earlier one and is cleared.
+func (g *guardProc) watchSlot(d *Device) {
+	i := slices.IndexFunc(g.s.Slots, func(s node.GuardSlot) bool { return s.Device == d.Name })
+	cleared := slices.Repeat([]bool{g.s.Slots[i].Known}, len(d.pills))
+	var look func()
+	look = func() {
+		asked := g.proc.Clock().Now()
+		g.proc.After(g.h.between(diskAnswer/10, diskAnswer), func() {
+			g.step(d.seenBy(g.h.Name, asked, cleared), nil)
+			g.proc.After(pillLook, look)
+		})
+	}
+	look()
+}
+
+// seenBy is one look at all disks of a slot.
+func (d *Device) seenBy(host string, asked ha.Instant, cleared []bool) node.GuardSight {
+	e, seen := node.GuardSight{Device: d.Name}, 0
+	for i := range d.pills {
+		if !d.reachesDisk(host, i) {
 			continue
 		}
-		for i := range d.pills {
-			if d.reachesDisk(h.Name, i) {
-				d.pills[i] = false
-			}
+		seen++
+		d.pills[i] = d.pills[i] && cleared[i]
+		cleared[i] = true
+		if d.pills[i] {
+			e.Message, e.From = node.EndOff, "a leader"
 		}
 	}
+	if 2*seen >= len(d.pills) {
+		e.Until = asked.Add(pillBlind)
+	} else {
+		e.Problem = "its disks cannot be reached"
+	}
+	return e
 }

@@ -39,9 +39,13 @@ func (h *Host) StartGuard() {
 		return
 	}
 	g := &guardProc{h: h, b: b, proc: h.NewProc("guard")}
-	g.s = node.NewGuard(h.m.timing, b.inc, b.saved)
+	slots := h.slots()
+	g.s = node.NewGuard(h.m.timing, b.inc, b.saved, slotNames(slots)...)
 	b.guard = g
 	g.proc.Post(func() { g.step(node.GuardTick{}, nil) })
+	for _, d := range slots {
+		g.watchSlot(d)
+	}
 }
 
 // KillGuard ends the guard's process as a crash does; systemd starts it again at once.
@@ -109,6 +113,8 @@ func (g *guardProc) carryOut(x node.GuardEffect) {
 	case node.GuardStopFeeding:
 		g.dog, g.dogGone = nil, true
 		g.h.Watchdog().Close()
+	case node.GuardEndNode:
+		g.proc.After(g.h.between(time.Millisecond, 20*time.Millisecond), func() { g.h.Reset("poison pill") })
 	case node.GuardKillWorkers:
 		g.killing = x.Guests
 	case node.GuardKillGuests:
@@ -256,7 +262,7 @@ func (g *guardProc) answerDog(e node.GuardEvent) {
 
 // status is ha/guard's status as cmd/basculed hands it to the agent.
 func (g *guardProc) status() ha.GuardStatus {
-	s := g.s
+	s, now := g.s, g.proc.Clock().Now()
 	detail := s.Fault
 	if s.Problem != "" {
 		detail = s.Problem
@@ -269,5 +275,6 @@ func (g *guardProc) status() ha.GuardStatus {
 	}
 	clean := s.Phase == node.GuardIdle || s.Phase == node.GuardClean || s.Phase == node.GuardDisarmed || len(s.Guests) == 0
 	return ha.GuardStatus{Connected: true, Phase: string(s.Phase), Driver: g.h.Watchdog().Driver(), Armed: s.Armed(), Deadline: s.Deadline,
-		Clean: clean, Detail: detail, Guests: s.Guests, Timing: s.Timing}
+		Clean: clean, Detail: detail, Guests: s.Guests, Timing: s.Timing,
+		Slots: s.Saved().Slots, SlotsSeen: s.SlotsSeen(now), SlotsHeld: s.Obeys(), SlotsProblem: s.SlotsProblem(now)}
 }

@@ -283,7 +283,6 @@ func (h *Host) bootUp() {
 	b.kernel = h.NewProc("kernel")
 	h.logf("booted, incarnation %s", b.inc)
 	h.dog.booted()
-	h.m.clearSlots(h)
 	h.m.epoch++
 	h.m.corosync()
 }

@@ -289,14 +289,25 @@ func TestAPoisonPillEndsItsVictim(t *testing.T) {
 		reset     string
 	}{
 		{"reads it", dogHW, func(*room) {}, "poison pill"},
-		{"frozen", dogHW, func(r *room) { r.Host("n1").Freeze(true) }, "poison pill's watchdog"},
-		{"blind", dogHW, func(r *room) { r.net.Cut(NetStorage, "n1", "*", true) }, "poison pill's watchdog"},
-		{"no watchdog", "", func(*room) {}, ""},
+		{"frozen", dogHW, func(r *room) { r.Host("n1").Freeze(true) }, "watchdog"},
+		{"blind", dogHW, func(r *room) { r.net.Cut(NetStorage, "n1", "*", true) }, "watchdog"},
+		{"no watchdog", "", func(*room) {}, "poison pill"},
+		{"blind without watchdog", "", func(r *room) { r.net.Cut(NetStorage, "n1", "*", true) }, ""},
+		{"its guard is gone", dogHW, func(r *room) { r.Host("n1").GuardProc().Stop() }, "watchdog"},
 	} {
 		r := newRoom(t, 77, 3, c.dog)
 		reset := ""
 		r.OnReset = func(host, why string) { reset += why }
 		r.AddDevice(DeviceSpec{Name: "sbd1", Node: "n1", Kind: ha.PoisonDevice, Storages: []string{"d1", "d2", "d3"}})
+		r.Device("sbd1").pills[1] = true // of an earlier boot
+		r.Host("n1").StartGuard()
+		r.run(2 * time.Second)
+		if c.dog != "" {
+			r.arm("n1")
+		}
+		if reset != "" || r.Device("sbd1").pills[1] {
+			t.Fatalf("%s: reset by %q before the message", c.name, reset)
+		}
 		p := r.Host("n2").NewProc("leader")
 		cmd := ha.DeviceCommand{Device: "sbd1", Node: "n1", Action: ha.DevicePoison, Timeout: 3 * time.Second, Deadline: p.Clock().Now().Add(4 * time.Second)}
 		c.before(r)
@@ -308,7 +319,7 @@ func TestAPoisonPillEndsItsVictim(t *testing.T) {
 		if got := r.doIt(p, cmd); got.Pills != 2 || got.Disks != 3 {
 			t.Errorf("%s: read back %+v", c.name, got)
 		}
-		r.run(9 * time.Second)
+		r.run(15 * time.Second)
 		if reset != c.reset {
 			t.Errorf("%s: reset by %q", c.name, reset)
 		}
