@@ -13,6 +13,7 @@ type GuardConfig struct {
 	Node   ha.NodeName // for the log
 	RunDir string
 	Guard  Guard
+	Own    []Device // the fencing devices of this node: of some the guard watches the node's own side
 	Timing ha.Timing
 	Log    Log
 }
@@ -21,7 +22,8 @@ type GuardConfig struct {
 var guardKeys = []string{"run_dir", "timing", "guard", "log"}
 
 // LoadGuard reads the guard's part of the file at path. Problems in other sections do not keep the guard from starting: it must
-// come up to end guests even while basculed refuses its configuration. Unknown sections do: they may be its own, misspelt.
+// come up to end guests even while basculed refuses its configuration. Unknown sections do: they may be its own, misspelt. Devices that
+// cannot be read are left out.
 func LoadGuard(path string) (*GuardConfig, error) {
 	data, err := read(path)
 	if err != nil {
@@ -41,7 +43,8 @@ func parseGuard(name string, data []byte, env surroundings) (*GuardConfig, error
 	if err := asError(own); err != nil {
 		return nil, err
 	}
-	return &GuardConfig{Node: c.Node, RunDir: c.RunDir, Guard: c.Guard, Timing: c.timing, Log: c.Log}, nil
+	devices := slices.DeleteFunc(c.Devices(), func(d Device) bool { return d.Node != c.Node })
+	return &GuardConfig{Own: devices, Node: c.Node, RunDir: c.RunDir, Guard: c.Guard, Timing: c.timing, Log: c.Log}, nil
 }
 
 // concernsGuard says whether a problem with this setting is the guard's.

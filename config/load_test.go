@@ -146,6 +146,7 @@ func TestLoadGuard(t *testing.T) {
 	const head = "cluster: lab\nnode: node1\nmembers: [{name: node1, address: 10.0.0.1}]\n"
 	tests := []struct{ name, text, want string }{
 		{"right", head + "guard: {trust_softdog: true}\ntiming: patient\n", ""},
+		{"own devices", head + "guard: {trust_softdog: true}\ntiming: patient\nfencing:\n  devices:\n    - {name: a, node: node1, method: sbd, settings: {disks: /dev/x}}\n    - {name: b, node: node2, method: sbd, settings: {disks: /dev/y}}\n    - {name: c, nodes: node1}\n", ""},
 		{"others wrong", "cluster: [x]\nmembers: [node1]\nguard: {trust_softdog: true}\ntiming: patient\nfencing: {devices: 3}\nnode: 7\n", ""},
 		{"misspelt section", head + "gaurd: {trust_softdog: true}\n", "g.yaml:4: gaurd: unknown key; write guard"},
 		{"misspelt key", head + "guard: {trust_softdogs: true}\n", "g.yaml:4: guard.trust_softdogs: unknown key; write trust_softdog"},
@@ -163,6 +164,9 @@ func TestLoadGuard(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tt.name == "own devices" && (len(g.Own) != 1 || g.Own[0].Name != "a" || g.Own[0].Settings["disks"] != "/dev/x") {
+				t.Errorf("own devices: %+v", g.Own)
 			}
 			if !g.Guard.TrustSoftdog || g.Guard.Socket != "/run/bascule/guard.sock" || g.Timing.Profile != "patient" || g.Timing.Check() != nil {
 				t.Errorf("got %+v", g)

@@ -18,7 +18,8 @@ host name and the member list.
 The file is read strictly. Unknown keys, keys that stand twice, wrong types, aliases (` + "`*x`" + `) and a second document are errors.
 Every error is one line, ` + "`FILE:LINE: SETTING: what is wrong; what to write instead`" + `, and all of them come at once. The daemon
 then exits with status 78 and systemd does not start it again until the file is corrected and ` + "`systemctl start basculed`" + ` is called.
-` + "`basculed guard`" + ` minds only ` + "`run_dir`, `timing`, `guard`, `log`" + ` and unknown sections, so that it comes up when other parts are wrong.
+` + "`basculed guard`" + ` minds only ` + "`run_dir`, `timing`, `guard`, `log`" + ` and unknown sections, so that it comes up when other parts are wrong; of ` + "`fencing.devices`" + `
+it uses the node's own ` + "`sbd`" + ` devices, whose slots it watches, and leaves out what is wrong there.
 
 - Times are a number and a unit: ` + "`250ms`, `5s`, `1m30s`" + `. A number alone is an error.
 - Paths are absolute. Secrets are never written here, only the paths of files that hold them. Such a file must exist, must not be empty,

@@ -30,9 +30,14 @@ func runGuard(ctx context.Context, file string) error {
 	if err := os.MkdirAll(cfg.RunDir, 0o750); err != nil {
 		return fmt.Errorf("run_dir: %w", err)
 	}
+	log := newLog(cfg.Log, os.Stderr, string(cfg.Node))
+	watched, problems := slots(cfg.Own)
+	for _, p := range problems {
+		log.Error("guard: " + p)
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	return guard.Run(ctx, guard.Config{Socket: cfg.Guard.Socket, StateFile: filepath.Join(cfg.RunDir, "guard.json"), Timing: cfg.Timing,
 		Incarnation: h.incarnation, Watchdog: dog, Processes: &guard.ProcFS{Root: h.root, Filter: h.own},
-		Log: newLog(cfg.Log, os.Stderr, string(cfg.Node)), RealTime: true})
+		Slots: watched, Ender: guard.SysRq{Root: h.root}, Log: log, RealTime: true})
 }

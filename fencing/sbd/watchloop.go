@@ -17,6 +17,12 @@ type Config struct {
 	Fresh bool // see NewWatcher
 }
 
+// Watched is what a node has to watch for the device with these settings.
+func Watched(raw map[string]string) (Config, error) {
+	s, err := parse(raw)
+	return Config{Disks: s.disks, Slot: s.slot}, err
+}
+
 // Watch watches a node's own slot until ctx ends, with one goroutine and one servant for each disk, so that a disk that hangs
 // holds up no other. report is called after each look, never twice at a time; it must not wait. The time that passes without a report is
 // judged by who got the last Verdict: by its Until.
