@@ -32,6 +32,7 @@ func (a *audit) preview(truth *ha.Snapshot, n ha.NodeName) foretold {
 	rec, rep := truth.Nodes[n].Rec, truth.Reports[n].Rec
 	f := ladder.Facts{Node: n, Incarnation: rec.Incarnation, SystemUUID: rec.SystemUUID, Checks: slices.Clone(rec.Devices)}
 	if rep.Incarnation == rec.Incarnation {
+		f.Watches = rep.Watches
 		f.Armed, f.Timing, f.Clients = rep.Armed && rep.WatchdogDriver != "", rep.Timing.Through(rep.WatchdogDriver), rep.Clients
 	}
 	all := a.foretold[rec.Incarnation]

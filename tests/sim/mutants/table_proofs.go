@@ -12,6 +12,12 @@ func cutOff(devices string, more ...string) probe.Probe {
 	return probe.Probe{Site: []string{"watchdog=hw", "devices=" + devices, "sound"}, Script: append(more, "20s cut all $a * for 75s")}
 }
 
+// unseen is a node that hears nobody and loses its slot's disk, too; its guests run on until time would end them.
+func unseen(more ...string) probe.Probe {
+	return probe.Probe{Site: []string{"watchdog=hw", "devices=pill", "storages=ceph", "sound", "timing=normal", "grace=30s"},
+		Script: append(more, "60s cut storage $a disk:iscsi for 60s", "60s cut cluster $a * for 60s", "60s cut corosync $a * for 60s")}
+}
+
 // proofs break R3: what makes a proof of each kind.
 var proofs = []Mutant{
 	{Name: "one-off-is-enough", Rule: "R3", Breaks: "one reading of off that nobody commanded is a proof",
@@ -51,6 +57,22 @@ var proofs = []Mutant{
 	{Name: "pill-for-unarmed", Rule: "R3", Breaks: "a poison pill proves something about a boot without watchdog",
 		Edits: []Edit{{"ha/ladder/device.go", "if !f.Armed {", "if false {"}},
 		Probe: frozen("pill"), Counts: []string{"R1", "R3"}},
+	{Name: "pill-without-watch", Rule: "R3", Breaks: "a poison pill proves something about a boot that does not watch its slot",
+		Edits: []Edit{{"ha/ladder/device.go", "if !slices.Contains(f.Watches, d.Name) {", "if false {"}},
+		Probe: unseen("30s cut storage $a disk:iscsi for 30s"), Counts: []string{"R1", "R3"}},
+	{Name: "fed-while-blind", Rule: "R3", Breaks: "a node on whose end by message a leader counts is fed without seeing its slot",
+		Edits: []Edit{{"ha/node/guard_watchdog.go", "\tif m.s.Obeys() {\n\t\tif e := m.s.slotsEnd()", "\tif false {\n\t\tif e := m.s.slotsEnd()"}},
+		Probe: unseen(), Counts: []string{"R1", "R3"}},
+	{Name: "released-unsaid", Rule: "R3", Breaks: "the guard is told that nobody counts on messages before the store says so",
+		Edits: []Edit{{"ha/node/report.go", "return stored.Incarnation == c.Incarnation && len(stored.Watches) == 0", "return true"}},
+		Probe: unseen(), Counts: []string{"R1", "R3"}},
+	{Name: "watches-though-released", Rule: "R3", Breaks: "a report says that messages end the node before the guard was told so",
+		Edits: []Edit{{"ha/node/report.go", "if x.Obeys && x.Guard.Connected", "if x.Guard.Connected"}, {"ha/node/report.go", "case g.SlotsSeen && !obeys:", "case false:"}},
+		Probe: unseen("20s cut storage $a disk:iscsi for 20s"), Counts: []string{"R1", "R3"}},
+	{Name: "message-not-obeyed", Rule: "R3", Breaks: "a guard that reads a message goes on feeding",
+		Edits: []Edit{{"ha/node/guard_slots.go", "\tm.emit(GuardEndNode{how})\n", "\treturn\n"}},
+		Probe: probe.Probe{Site: []string{"watchdog=hw", "devices=pill", "storages=ceph", "sound", "timing=normal", "grace=30s"},
+			Script: []string{"60s cut cluster $a * for 60s", "60s cut corosync $a * for 60s"}}, Counts: []string{"R1", "R3"}},
 	{Name: "self-fence-unarmed", Rule: "R3", Breaks: "time proves the end of a boot that was not armed",
 		Edits: []Edit{{"ha/ladder/proofs.go", "if !f.Armed || !f.LeaseGone {", "if !f.LeaseGone {"}},
 		Probe: frozen("none"), Counts: []string{"R1", "R3"}},

@@ -18,7 +18,8 @@ import (
 
 // Probe says what to look at. Script is empty for the faults that the seed draws; else these commands, in which "a~b" is a duration or
 // time between the two, $a $b $c are different nodes with guests, $g a guest of $a and $bmc its power device. Site lists restrictions:
-// watchdog=KIND, devices=none|bmc|outlet|ceph|pill|pills|hasty (a pill with too short a msgwait), joined by +, clients=N addresses for each node, timing=PROFILE, nodes=N.
+// watchdog=KIND, devices=none|bmc|outlet|ceph|pill|pills|hasty (a pill with too short a msgwait), joined by +, clients=N addresses for each node, timing=PROFILE,
+// grace=TIME, nodes=N.
 type Probe struct {
 	Site   []string `json:"site,omitempty"`
 	Script []string `json:"script,omitempty"`
@@ -81,6 +82,12 @@ func (p Probe) site(seed uint64) (sim.Spec, error) {
 				return s, fmt.Errorf("site %q: %w", r, err)
 			}
 			s.Timing = t
+		case "grace": // so long that time proves nothing before a message does
+			g, err := time.ParseDuration(v)
+			if err != nil {
+				return s, fmt.Errorf("site %q: %w", r, err)
+			}
+			s.Timing.PermitGrace = g
 		case "devices":
 			if err := devices(&s, v); err != nil {
 				return s, err
