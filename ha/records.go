@@ -212,6 +212,7 @@ type FenceRecord struct {
 	Steps       []FenceStep `json:"steps"`             // last MaxFenceSteps
 	Proofs      []Proof     `json:"proofs"`            // at most one StorageRevoked: all storages that are proven revoked
 	Problem     string      `json:"problem,omitempty"` // why there is no complete proof yet, and what to do
+	Held        string      `json:"held,omitempty"`    // why no device is told anything yet; part of Problem. Proofs that need no command count all the same
 
 	Clients      []string `json:"clients,omitempty"`       // that the incarnation published: revocation is about these
 	Delivered    []string `json:"delivered,omitempty"`     // poison devices whose message was read back on a majority: never written again, it could meet the next boot

@@ -71,6 +71,9 @@ func buildNode(v View, name ha.NodeName, witness bool) Node {
 	}
 	lease, held := v.Snapshot.Leases[name]
 	n.Lease = held
+	if f := v.Snapshot.Fences[name].Rec; n.State == ha.NodeFencing && f.Incarnation == rec.Incarnation {
+		n.Held = f.Held
+	}
 	n.Incarnation = cmp.Or(n.Incarnation, v.Snapshot.Fences[name].Rec.Incarnation, lease.Rec.Incarnation)
 	if n.State == "" {
 		n.State, n.Reason = StateUnknown, "the leader has no record of it yet"

@@ -59,6 +59,16 @@ func TestProblems(t *testing.T) {
 			api.Warning, "node node2", "may be dead (for 3 s)", "gossip lost it; one sign alone fences nothing", "wait"},
 		{"fencing under way", editNode(func(n *ha.NodeRecord) { n.State, n.Reason = ha.NodeFencing, "lease expired" }),
 			api.Critical, "node node2", "3 guests down until it is proven off", "lease expired", "wait"},
+		{"fencing waits", func(v *api.View) {
+			editNode(func(n *ha.NodeRecord) {
+				n.State, n.Reason = ha.NodeFencing, "lease expired: no proof yet: fencing of node2 waits: 1 of 3 voters healthy, 2 needed"
+			})(v)
+			apitest.Edit(v.Snapshot.Fences, "node2", func(f *ha.FenceRecord) {
+				f.Incarnation = apitest.Inc(2)
+				f.Held = "fencing of node2 waits: 1 of 3 voters healthy, 2 needed"
+				f.Problem = f.Held
+			})
+		}, api.Critical, "node node2", "3 guests down until it is proven off", "1 of 3 voters healthy", "must be switched off all the same: hactl fence node2"},
 		{"fenced", func(v *api.View) {
 			delete(v.Snapshot.Leases, "node2")
 			v.Gossip["node2"] = ha.GossipView{Known: true}

@@ -30,6 +30,10 @@ func (f *finder) fencing(n Node) {
 		f.add(Critical, subject, what, joined(n.Reason, f.lastReadings(rec)), "wait: this usually takes seconds")
 		return
 	}
+	if n.Held != "" {
+		f.add(Critical, subject, what, n.Reason, fmt.Sprintf("find out why; if %s must be switched off all the same: hactl fence %s; or %s", n.Name, n.Name, confirm))
+		return
+	}
 	f.add(Critical, subject, what, joined(n.Reason, "no proof yet: "+rec.Problem, f.lastReadings(rec)), confirm)
 }
 

@@ -68,6 +68,8 @@ func checkFence(n Node, leads, force bool) *Error {
 		return nil
 	case leads:
 		return conflict(fmt.Sprintf("%s leads the cluster and cannot prove its own end", n.Name), fmt.Sprintf("systemctl stop basculed on %s, so that another node leads, then ask again", n.Name))
+	case n.State == ha.NodeFencing && n.Held != "": // the operator's word makes it begin
+		return nil
 	case n.State == ha.NodeFencing:
 		return conflict(fmt.Sprintf("%s is being fenced already", n.Name), "hactl status shows how far it is")
 	case n.State == ha.NodeFenced:

@@ -126,6 +126,11 @@ func TestRequests(t *testing.T) {
 			return v
 		}, ha.RequestConfirmOff, api.RequestBody{Node: "node4", Force: true}, "", "never registered"},
 		{"fence of one being fenced", apitest.LyingBMC, ha.RequestFence, api.RequestBody{Node: "node2"}, "", "being fenced already"},
+		{"fence of one whose fencing waits", func() api.View {
+			v := apitest.LyingBMC()
+			apitest.Edit(v.Snapshot.Fences, "node2", func(f *ha.FenceRecord) { f.Held = "it waits for its turn" })
+			return v
+		}, ha.RequestFence, api.RequestBody{Node: "node2", By: "alice"}, apitest.Inc(2), ""},
 		{"fence of the leader", apitest.Well, ha.RequestFence, api.RequestBody{Node: "node1"}, "", "cannot prove its own end"},
 		{"drain of a witness", func() api.View {
 			v := apitest.Well()

@@ -79,6 +79,7 @@ type Node struct {
 	Name        ha.NodeName    `json:"name"`
 	State       ha.NodeState   `json:"state"`
 	Reason      string         `json:"reason"`
+	Held        string         `json:"held,omitempty"` // why its fencing has not begun; hactl fence overrides it
 	Since       time.Time      `json:"since,omitzero"`
 	Incarnation ha.Incarnation `json:"incarnation"`
 	Witness     bool           `json:"witness,omitempty"`

@@ -28,6 +28,10 @@ func (w *walk) climb() {
 
 // nextLevel moves on when the level has had LevelTimeout, or at once when none of its devices can do anything.
 func (w *walk) nextLevel(r *ha.FenceRecord) {
+	if w.Facts.Held != "" { // a level's time begins when its devices may be told something
+		w.out.Memory.LevelSince = 0
+		return
+	}
 	if w.out.Memory.LevelSince == 0 {
 		w.out.Memory.LevelSince = w.Now
 	}
@@ -96,10 +100,10 @@ func (w *walk) wantsRead(d Device) bool {
 	return d.Kind == ha.PowerDevice || commanded(w.out.Record, d) && d.Unfit(w.Facts) == ""
 }
 
-// wantsCommand: only in an active walk about a node that is not back in order, for a usable device, when what the device should do is
+// wantsCommand: only in an active walk about a node that is not back in order and that nothing holds, for a usable device, when what the device should do is
 // not done yet, and again when a command failed or was accepted without effect.
 func (w *walk) wantsCommand(d Device, m DeviceMemory) bool {
-	if w.out.Record == nil || w.Facts.Back || d.Unusable(w.Facts) != "" {
+	if w.out.Record == nil || w.Facts.Back || w.Facts.Held != "" || d.Unusable(w.Facts) != "" {
 		return false
 	}
 	wants := false

@@ -14,11 +14,15 @@ func (w *walk) describe() {
 	if r == nil {
 		return
 	}
-	r.Problem = ""
+	r.Problem, r.Held = "", w.Facts.Held
 	if slices.ContainsFunc(r.Proofs, ha.Proof.Complete) {
+		r.Held = ""
 		return
 	}
 	parts := w.aboutStorages(r)
+	if r.Held != "" {
+		parts = append(parts, r.Held)
+	}
 	for i, l := range w.Plan.Levels {
 		for _, d := range l {
 			if what := w.about(d, i <= r.Level); what != "" && !slices.Contains(parts, what) {

@@ -23,6 +23,7 @@ type Facts struct {
 	Registered  ha.Incarnation // incarnation registered now, "" when none
 	RegUUID     string         // its system UUID
 	Confirmed   *ha.Request    // an operator's confirm-off for this incarnation
+	Held        string         // why no device may be told anything yet, for people; empty: nothing holds it. Looking goes on
 }
 
 // DeviceMemory is what this leader's walk remembers of one device. It is lost with the leadership, safely: the next

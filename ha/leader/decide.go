@@ -33,6 +33,7 @@ func (l *Leader) Decide(now ha.Instant, s State, o Observation) Decision {
 			r.judge(m.Name)
 		}
 	}
+	r.handOut()
 	r.rebuildGuests()
 	r.adoptGuests()
 	for _, id := range sorted(r.guests) {
@@ -59,6 +60,7 @@ type round struct {
 	rests    map[ha.NodeName]bool   // nodes whose change rests on lease and report being as seen
 	after    map[ha.NodeName]*Commit
 	requests map[ha.NodeName][]string // keys of requests that the node's commit answers
+	waiting  []ha.NodeName            // nodes being fenced that want to tell a device something for the first time
 	trans    map[string][]ha.Transition
 	reads    []ha.DeviceCommand
 	wake     ha.Instant

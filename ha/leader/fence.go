@@ -87,7 +87,7 @@ func (r *round) beginFence(rec *ha.NodeRecord, mem *NodeMemory, why string) {
 	r.fences[rec.Node] = f
 	r.rests[rec.Node] = true
 	mem.Ladder.LevelSince = 0
-	mem.Returned = 0
+	mem.Returned, mem.Turn = 0, 0
 	r.setNode(rec, ha.NodeFencing, why)
 	r.wakeAt(r.now)
 }
@@ -106,7 +106,19 @@ func (r *round) fence(rec *ha.NodeRecord, mem *NodeMemory) {
 		return
 	}
 	out := ladder.Step(r.input(rec, mem, f))
+	if len(out.Commands) > 0 && r.held(rec) { // handOut says whether it may
+		r.waiting = append(r.waiting, rec.Node)
+		return
+	}
+	r.walked(rec, mem, f, out)
+}
+
+// walked takes over one step of an active walk.
+func (r *round) walked(rec *ha.NodeRecord, mem *NodeMemory, f *ha.FenceRecord, out ladder.Output) {
 	r.took(rec, mem, out)
+	if mem.Turn == 0 && ladder.Begun(out.Record) {
+		mem.Turn = r.now
+	}
 	r.storageProofs(rec, mem, out.Record)
 	if whole := slices.DeleteFunc(out.Proofs, func(p ha.Proof) bool { return !p.Complete() }); len(whole) > 0 {
 		r.proven(rec, whole)

@@ -137,7 +137,7 @@ func (r *round) left(rec *ha.NodeRecord, mem *NodeMemory, rep ha.NodeReport) {
 }
 
 // suspect treats a node with a hint of death: power is read at once; fencing begins when lease and gossip agree, after
-// fence_delay, and after daemon_grace while corosync still lists the node.
+// fence_delay, which is longer for the node with the most important guests, and after daemon_grace while corosync still lists the node.
 func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 	n := rec.Node
 	why := "gossip lost it; its lease still stands"
@@ -154,9 +154,13 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 		r.lingers(rec, mem)
 		return
 	}
-	due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay)
+	more := r.priorityDelay(n)
+	due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay + more)
+	if more > 0 {
+		rec.Reason = fmt.Sprintf("%s; its fencing waits %v longer: its guests are the most important ones (priority_delay); hactl fence %s overrides", why, more, n)
+	}
 	if r.Corosync.Known && slices.Contains(r.Corosync.Online, n) {
-		due = max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(max(r.Timing.FenceDelay, r.Timing.DaemonGrace))
+		due = max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(max(r.Timing.FenceDelay+more, r.Timing.DaemonGrace))
 		why += "; corosync still listed the node, its daemon may have died alone"
 	}
 	due = max(due, r.state.Began.Add(r.Timing.LeaseTTL)) // after an outage of everything the others come back a moment after us

@@ -36,6 +36,12 @@ func (r *round) takeRequests(rec *ha.NodeRecord, mem *NodeMemory) {
 }
 
 func (r *round) requestFence(rec *ha.NodeRecord, mem *NodeMemory, q ha.Request, id string) {
+	if f := r.fences[rec.Node]; rec.State == ha.NodeFencing && r.held(rec) && (q.Incarnation == "" || q.Incarnation == rec.Incarnation) {
+		f.Operator = q.By
+		r.note(rec, "fence", q.By+" asked for it: its fencing waits for nothing any more")
+		r.answer(rec.Node, id)
+		return
+	}
 	if rec.State == ha.NodeFencing || rec.State == ha.NodeFenced || (q.Incarnation != "" && q.Incarnation != rec.Incarnation) {
 		r.note(rec, "fence refused", fmt.Sprintf("asked for by %s, but the node is %s with boot %s", q.By, rec.State, rec.Incarnation))
 		r.answer(rec.Node, id)

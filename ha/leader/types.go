@@ -19,6 +19,7 @@ type Options struct {
 	MaxRelocate   int   // relocations after failed starts before a guest is given up
 	ParallelMoves int   // moves at once from one draining node
 	HostReserve   int64 // bytes of a node's memory that guests never get
+	FenceLimits
 }
 
 // Leader decides. Its value never changes; what it remembers between rounds is in State.
@@ -45,6 +46,7 @@ type NodeMemory struct {
 	Returned   ha.Instant // registered and alive again since, while being fenced
 	LetIn      ha.Instant // when it was let in after a new boot
 	Revoked    ha.Instant // when the proven incarnation's lease was last asked to be revoked
+	Turn       ha.Instant // while it is being fenced: when this leadership first saw a device told something about it; 0: none was
 	Ladder     ladder.Memory
 	Checks     map[string]CheckMemory
 }

@@ -62,7 +62,7 @@ var withoutStore = []Mutant{
 			{"ha/node/peers.go", "\tcase l.Term != 0:\n\t\treturn \"it leads the cluster\"\n", ""}},
 		Probe: probe.Probe{Site: []string{"sound"}, Script: []string{"20s slow-fsync $a 1400ms for 60s", "20s delay cluster $a * 600ms for 30s"}}, Counts: []string{"part5", "R1", "R3"}},
 	{Name: "leader-breaks-promise", Rule: "part5", Breaks: "a leader fences a node to which its promise stands",
-		Edits: []Edit{{"ha/leader/nodes.go", "due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay)", "due := max(mem.LeaseGone, mem.GossipGone).Add(r.Timing.FenceDelay)"},
+		Edits: []Edit{{"ha/leader/nodes.go", "due := max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(r.Timing.FenceDelay + more)", "due := max(mem.LeaseGone, mem.GossipGone).Add(r.Timing.FenceDelay + more)"},
 			{"ha/leader/nodes.go", "due = max(mem.LeaseGone, mem.GossipGone, r.Promises[n]).Add(max(", "due = max(mem.LeaseGone, mem.GossipGone).Add(max("},
 			{"ha/leader/nodes.go", "due = max(due, r.state.Began.Add(r.Timing.LeaseTTL))", "due = max(due, r.state.Began)"},
 			{"ha/leader/fence.go", "if r.now < r.Promises[n] && !r.wanted(rec) {", "if false {"}},
