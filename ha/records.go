@@ -217,6 +217,8 @@ type FenceRecord struct {
 	Clients      []string `json:"clients,omitempty"`       // that the incarnation published: revocation is about these
 	Delivered    []string `json:"delivered,omitempty"`     // poison devices whose message was read back on a majority: never written again, it could meet the next boot
 	Restored     []string `json:"restored,omitempty"`      // storages proven revoked once and then found open
+	SwitchedOn   []string `json:"switched_on,omitempty"`   // power devices that were told to switch the machine on again after the proof, once per try
+	RunsAgain    bool     `json:"runs_again,omitempty"`    // they have all read on since: nothing more is switched
 	LeaseRevoked bool     `json:"lease_revoked,omitempty"` // a lease was ended before its time: the permit may outlive it by the lease TTL
 }
 

@@ -117,7 +117,7 @@ func nodeText(t ha.Transition) string {
 	case ha.NodeFencing:
 		return fmt.Sprintf("Node %s is dead or cut off and is being fenced; its guests are recovered as soon as it is proven off. Follow it: hactl status --watch", t.Node)
 	case ha.NodeFenced:
-		return fmt.Sprintf("Node %s is proven off; its guests are recovered on other nodes. Find out why it died before it is switched on", t.Node)
+		return fmt.Sprintf("Node %s is proven off; its guests are recovered on other nodes. Find out why it died", t.Node)
 	case ha.NodeQuarantined:
 		return fmt.Sprintf("Node %s comes and goes and takes no guests any more. Look at its log, network and power", t.Node)
 	}

@@ -78,6 +78,16 @@ func TestProblems(t *testing.T) {
 				n.Proofs = []ha.Proof{apitest.Proof(ha.PowerOffConfirmed, 2, "bmc-node2 read off twice", apitest.Now)}
 			})
 		}, api.Warning, "node node2", "was fenced 10 min ago", "PowerOffConfirmed: bmc-node2 read off twice", "switch node2 on"},
+		{"fenced and switched on again", func(v *api.View) {
+			delete(v.Snapshot.Leases, "node2")
+			v.Gossip["node2"] = ha.GossipView{Known: true}
+			v.Corosync.Online = []ha.NodeName{"node1", "node3"}
+			apitest.Edit(v.Snapshot.Nodes, "node2", func(n *ha.NodeRecord) {
+				n.State, n.Since = ha.NodeFenced, apitest.Now.Add(-time.Minute)
+				n.Proofs = []ha.Proof{apitest.Proof(ha.PowerOffConfirmed, 2, "bmc-node2 switched off and read back off", apitest.Now)}
+			})
+			apitest.Edit(v.Snapshot.Fences, "node2", func(f *ha.FenceRecord) { f.Incarnation, f.SwitchedOn = apitest.Inc(2), []string{"bmc-node2"} })
+		}, api.Warning, "node node2", "was fenced 60 s ago", "PowerOffConfirmed", "has been switched on again and joins by itself"},
 		{"fenced and back in gossip", func(v *api.View) {
 			delete(v.Snapshot.Leases, "node2")
 			apitest.Edit(v.Snapshot.Nodes, "node2", func(n *ha.NodeRecord) { n.State, n.Since = ha.NodeFenced, apitest.Now.Add(-10*time.Minute) })

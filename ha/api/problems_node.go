@@ -98,6 +98,9 @@ func (f *finder) fenced(n Node) {
 		why = joined(why, ev)
 	}
 	do := fmt.Sprintf("find out why it died, then switch %s on: it joins by itself", n.Name)
+	if f := f.v.Snapshot.Fences[n.Name].Rec; f.Incarnation == n.Incarnation && len(f.SwitchedOn) > 0 && f.Problem == "" {
+		do = fmt.Sprintf("find out why it died; %s has been switched on again and joins by itself when it has booted", n.Name)
+	}
 	if heard := n.Gossip == "alive" || n.Corosync == "online"; heard && f.v.Wall.Sub(n.Since) > returnGrace {
 		f.add(Warning, subject, fmt.Sprintf("%s is fenced, yet it is heard again and has not registered", n.Name),
 			fmt.Sprintf("gossip: %s; corosync: %s; no lease", n.Gossip, n.Corosync),

@@ -17,8 +17,11 @@ type Device struct {
 	MsgWait  time.Duration // a poison device: from the message's read-back to the certain end of whoever had to read it
 }
 
-// Plan is a node's fencing levels: tried in order, all devices of one level together.
-type Plan struct{ Levels [][]Device }
+// Plan is a node's fencing levels: tried in order, all devices of one level together. After says what becomes of the machine then.
+type Plan struct {
+	Levels [][]Device
+	After  After
+}
 
 // Device finds a device of the plan by its name.
 func (p Plan) Device(name string) (Device, bool) {

@@ -6,7 +6,8 @@
 // proven. Storage devices race with them: a StorageRevoked frees the guests on its storages at once, and the walk goes on for a
 // complete proof. Reading a device's power is always allowed; off, revoke and poison are asked for only in an active walk, only for a
 // device that was looked at without doubt during this incarnation's live lease, and only while the leader's own deadline minus
-// the device's time-out lies ahead (R4). There is no power cycle.
+// the device's time-out lies ahead (R4). On is asked for apart from all walks, of a device that this fencing switched off, when the end
+// is recorded. There is no power cycle.
 //
 // The package is pure: it returns the commands to send and the record to commit before they are sent. It never believes
 // a device's "done": only what was read back counts.

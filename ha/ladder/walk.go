@@ -147,6 +147,7 @@ func newWalk(in Input) *walk {
 		r.Proofs = append([]ha.Proof(nil), r.Proofs...)
 		r.Delivered = append([]string(nil), r.Delivered...)
 		r.Restored = append([]string(nil), r.Restored...)
+		r.SwitchedOn = append([]string(nil), r.SwitchedOn...)
 		r.Term = in.Term
 		w.out.Record = &r
 	}

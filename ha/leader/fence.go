@@ -43,6 +43,11 @@ func (r *round) input(rec *ha.NodeRecord, mem *NodeMemory, f *ha.FenceRecord) la
 // took keeps what the ladder remembers and passes on what it asks for.
 func (r *round) took(rec *ha.NodeRecord, mem *NodeMemory, out ladder.Output) {
 	mem.Ladder = out.Memory
+	r.asks(rec, out)
+}
+
+// asks passes on what a step about a node asks for.
+func (r *round) asks(rec *ha.NodeRecord, out ladder.Output) {
 	r.reads = append(r.reads, out.Reads...)
 	r.wakeAt(out.Wake)
 	if out.Record != nil {
@@ -218,6 +223,9 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 	if !ok && r.awaited(rec) && mem.LeaseGone != 0 && mem.GossipGone != 0 {
 		r.lookOff(rec, mem, rec.Reason)
 	}
+	if !ok {
+		r.switchOn(rec, mem)
+	}
 	if !ok || rep.Leaving {
 		return
 	}
@@ -271,7 +279,7 @@ func (r *round) letIn(rec *ha.NodeRecord, rep ha.NodeReport, mem *NodeMemory, wh
 	r.rests[rec.Node] = true
 	rec.Proofs = slices.DeleteFunc(rec.Proofs, func(p ha.Proof) bool { return p.Incarnation() == rep.Incarnation })
 	rec.Incarnation, rec.Lease, rec.SystemUUID = rep.Incarnation, rep.Lease, rep.SystemUUID
-	mem.Ladder = ladder.Memory{}
+	mem.Ladder, mem.On = ladder.Memory{}, ladder.OnMemory{}
 	mem.LetIn = r.now
 	r.follows(rec.Node).Commands = nil // nothing is sent about the boot before any more
 	r.fences[rec.Node] = nil

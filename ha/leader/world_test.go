@@ -225,6 +225,9 @@ func (w *world) answer(c ha.DeviceCommand) {
 	if b.problem == "" && c.Action == ha.DeviceRead {
 		r.Power, r.SystemUUID = b.power, b.uuid
 	}
+	if b.problem == "" && c.Action == ha.DeviceOn && !b.lies {
+		b.power = ha.PowerOn
+	}
 	if b.problem == "" && c.Action == ha.DeviceOff && !b.lies {
 		b.power = ha.PowerOff
 	}
