@@ -101,6 +101,14 @@ func (c *Config) Levels(node ha.NodeName) [][]string {
 	return [][]string{own, {Manual}}
 }
 
+// After returns what becomes of a node's machine when its end is proven: AfterStayOff or AfterOn.
+func (c *Config) After(node ha.NodeName) string {
+	if own, ok := c.Fencing.NodeAfter[node]; ok {
+		return own
+	}
+	return c.Fencing.After
+}
+
 // Warnings returns what is allowed and yet worth a line in the log, each with file, line and what to do.
 func (c *Config) Warnings() []Problem { return slices.Clone(c.warnings) }
 

@@ -139,7 +139,19 @@ type Limits struct {
 type Fencing struct {
 	Devices []DeviceSettings           `yaml:"devices" default:"[]" example:"{name: node1-bmc, node: node1, method: redfish, settings: {url: 'https://10.0.9.1'}}" doc:"Devices that can switch a node off and read its power."`
 	Levels  map[ha.NodeName][][]string `yaml:"levels" default:"<per node: all its devices together, then manual>" example:"node1: [[node1-bmc], [manual]]" doc:"Per node: levels in order (the next when one gives no proof); all devices of a level are needed. manual means hactl confirm-off."`
+
+	After         string                 `yaml:"after" enum:"stay-off|on" default:"stay-off" doc:"What becomes of a machine that was switched off when its end is proven: it stays off until a person switches it on, or it is switched on again. Never before the proof; not while it is drained, was fenced too often, or was fenced by an operator."`
+	NodeAfter     map[ha.NodeName]string `yaml:"node_after" enum:"stay-off|on" default:"{}" example:"node1: on" doc:"Per node, where it differs from after."`
+	MaxConcurrent int                    `yaml:"max_concurrent" range:"1..32" default:"4" doc:"Nodes that are switched off at once; the others wait for their turn, those with the more important guests the shortest. Proofs that need no command count all the same."`
+	MinHealthy    int                    `yaml:"min_healthy" range:"0..100" default:"51" doc:"Percent of the voters, witnesses among them, that must be healthy before the leader switches off anything; hactl fence overrides it. Proofs that need no command count all the same."`
+	PriorityDelay time.Duration          `yaml:"priority_delay" range:"0s..1h" default:"0s" doc:"Extra wait, beside timing.fence_delay, before the fencing of the node whose guests are more important than those of every other node: it may come back."`
 }
+
+// The values of Fencing.After and Fencing.NodeAfter.
+const (
+	AfterStayOff = "stay-off"
+	AfterOn      = "on"
+)
 
 // Manual is the built-in device of the last level: an operator confirms that the node is off.
 const Manual = "manual"

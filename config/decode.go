@@ -101,7 +101,7 @@ func (s *source) decodeMap(n *yaml.Node, v reflect.Value, path string, f field) 
 	s.eachKey(n, path, func(key, value *yaml.Node) {
 		elem := reflect.New(v.Type().Elem()).Elem()
 		at := join(path, key.Value)
-		s.decode(value, elem, at, field{key: key.Value, example: pairsExample(v.Type())})
+		s.decode(value, elem, at, field{key: key.Value, example: pairsExample(v.Type(), f), enum: f.enum})
 		s.lines[at] = key.Line
 		out.SetMapIndex(reflect.ValueOf(key.Value).Convert(v.Type().Key()), elem)
 	})
@@ -183,7 +183,10 @@ func pairsHint(f field) string {
 }
 
 // pairsExample is a value that would do in a map of this type.
-func pairsExample(t reflect.Type) string {
+func pairsExample(t reflect.Type, f field) string {
+	if len(f.enum) > 0 {
+		return f.enum[0]
+	}
 	if t.Elem().Kind() == reflect.Slice {
 		return "[[node1-bmc], [manual]]"
 	}

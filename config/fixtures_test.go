@@ -103,8 +103,9 @@ func describe(c *Config) string {
 	}
 	b.WriteString("\n")
 	for _, m := range c.Members {
-		fmt.Fprintf(&b, "%s at %s: levels %v\n", m.Name, m.Address, c.Levels(m.Name))
+		fmt.Fprintf(&b, "%s at %s: levels %v, then %s\n", m.Name, m.Address, c.Levels(m.Name), c.After(m.Name))
 	}
+	fmt.Fprintf(&b, "fences %d at once with %d %% of the voters healthy, the most important node %v later\n", c.Fencing.MaxConcurrent, c.Fencing.MinHealthy, c.Fencing.PriorityDelay)
 	fmt.Fprintf(&b, "protects tags %v pools %v vmids %v all %v\n", c.Protect.Tags, c.Protect.Pools, c.Protect.VMIDs, c.Protect.All)
 	for _, w := range c.Warnings() {
 		fmt.Fprintf(&b, "warning: %s\n", w)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,11 +34,15 @@ func (c *Config) validateFencing(s *source) {
 		}
 		c.validateFenced(s, at("node"), d.Node)
 	}
+	for _, node := range slices.Sorted(maps.Keys(c.Fencing.NodeAfter)) {
+		c.validateFenced(s, join("fencing.node_after", string(node)), node)
+	}
 	for _, node := range c.leveledNodes() {
 		c.validateFenced(s, join("fencing.levels", string(node)), node)
 		c.validateLevels(s, node)
 	}
 	c.warnUnfenced(s)
+	c.warnUnreachable(s)
 }
 
 // leveledNodes lists the nodes that have levels of their own, in one order.
@@ -115,6 +120,13 @@ func (c *Config) validateLevelDevice(s *source, path string, node ha.NodeName, n
 		hint = "write " + near
 	}
 	s.fail(path, "is %q, which no device is named; %s", cut(name), hint)
+}
+
+// warnUnreachable says when the death of a single voter already leaves fewer healthy ones than min_healthy wants.
+func (c *Config) warnUnreachable(s *source) {
+	if n := len(c.voters); n > 1 && s.has("fencing.min_healthy") && !s.broken("fencing") && !s.broken("members") && (n-1)*100 < c.Fencing.MinHealthy*n {
+		c.warn(s, "fencing.min_healthy", "is %d: with %d voters nothing is ever switched off by the leader itself once one of them is dead; its guests wait for its self-fencing or an operator; write at most %d", c.Fencing.MinHealthy, n, (n-1)*100/n)
+	}
 }
 
 // warnUnfenced names nodes whose death no device can prove, and devices that no level uses.

@@ -11,6 +11,7 @@ import (
 	"bascule/fencing/methods"
 	"bascule/ha"
 	"bascule/ha/ladder"
+	"bascule/ha/leader"
 )
 
 // fencePlans turns the configured devices and levels into the executor's and the ladder's shapes; settings that a method refuses
@@ -40,7 +41,7 @@ func fencePlans(cfg *config.Config) ([]fencing.Spec, map[ha.NodeName]ladder.Plan
 	}
 	plans := map[ha.NodeName]ladder.Plan{}
 	for _, m := range cfg.Members {
-		var plan ladder.Plan
+		plan := ladder.Plan{After: ladder.After(cfg.After(m.Name))}
 		for _, level := range cfg.Levels(m.Name) {
 			var together []ladder.Device
 			for _, name := range level {
@@ -73,6 +74,15 @@ func methodNames(all fencing.Methods) string {
 		out = append(out, m.Name)
 	}
 	return strings.Join(out, ", ")
+}
+
+// fenceLimits are the bounds of what the leader switches off on its own.
+func fenceLimits(cfg *config.Config) leader.FenceLimits {
+	l := leader.FenceLimits{MaxConcurrent: cfg.Fencing.MaxConcurrent, MinHealthy: cfg.Fencing.MinHealthy, PriorityDelay: cfg.Fencing.PriorityDelay}
+	for _, m := range cfg.Voters() {
+		l.Voters = append(l.Voters, m.Name)
+	}
+	return l
 }
 
 // joinEvery is how often this node sees to it that its storage devices know it: a LUN or a path may have appeared, an address changed.
