@@ -198,9 +198,7 @@ func (r *round) wanted(rec *ha.NodeRecord) bool {
 func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
 	r.rests[rec.Node] = true // a node that registers anew meanwhile is not the one that was judged
 	rec.Proofs = append(rec.Proofs, proofs...)
-	if rec.State != ha.NodeFenced {
-		r.countFence(rec)
-	}
+	r.countFence(rec)
 	p := proofs[0]
 	r.setNode(rec, ha.NodeFenced, fmt.Sprintf("%s: %s", p.Kind(), p.Evidence()))
 	c := r.follows(rec.Node)

@@ -16,8 +16,11 @@ const (
 	quarantineSpan  = time.Hour
 )
 
-// countFence notes a fencing.
+// countFence notes a fencing that begins to be one. The next boot of a node that left in order is proof, too, and no flapping.
 func (r *round) countFence(rec *ha.NodeRecord) {
+	if rec.State == ha.NodeFenced || rec.State == ha.NodeOffline || rec.State == ha.NodeMaintenance {
+		return
+	}
 	rec.Fences = append(r.recentFences(rec), r.Wall.UTC())
 }
 

@@ -19,7 +19,8 @@ const (
 
 // seeFenced counts the fencings of a node; its operator's word that he looked at it ends the row.
 func (a *audit) seeFenced(x Applied, n ha.NodeName, old, rec ha.NodeRecord) {
-	if rec.State == ha.NodeFenced && old.State != ha.NodeFenced {
+	inOrder := old.State == ha.NodeOffline || old.State == ha.NodeMaintenance // it was stopped, and boots again
+	if rec.State == ha.NodeFenced && old.State != ha.NodeFenced && !inOrder {
 		a.fencedAt[n] = append(a.fencedAt[n], a.w.loop.Now())
 	}
 	if x.Txn != nil && slices.ContainsFunc(x.Txn.Dels, func(k string) bool { return strings.HasPrefix(k, ha.PrefixRequest) }) {
