@@ -75,6 +75,8 @@ func AnswerLost(t ha.Timing, since ha.Instant) ha.Instant {
 // device asks one device for what is due; one command at a time, and commands only when its level is reached.
 func (w *walk) device(d Device, reached bool) {
 	m := w.out.Memory.Devices[d.Name]
+	wants := reached && w.wantsCommand(d, m)
+	w.out.Wants = w.out.Wants || wants
 	if m.InFlight != "" {
 		if lost := AnswerLost(w.Timing, m.Since); w.Now < lost {
 			w.wakeAt(lost)
@@ -83,7 +85,7 @@ func (w *walk) device(d Device, reached bool) {
 		m.InFlight = ""
 	}
 	switch {
-	case reached && w.wantsCommand(d, m):
+	case wants && w.Facts.Held == "":
 		w.send(d, &m)
 	case !w.wantsRead(d):
 	case w.Now >= m.NextRead:
@@ -100,10 +102,10 @@ func (w *walk) wantsRead(d Device) bool {
 	return d.Kind == ha.PowerDevice || commanded(w.out.Record, d) && d.Unfit(w.Facts) == ""
 }
 
-// wantsCommand: only in an active walk about a node that is not back in order and that nothing holds, for a usable device, when what the device should do is
+// wantsCommand: only in an active walk about a node that is not back in order, for a usable device, when what the device should do is
 // not done yet, and again when a command failed or was accepted without effect.
 func (w *walk) wantsCommand(d Device, m DeviceMemory) bool {
-	if w.out.Record == nil || w.Facts.Back || w.Facts.Held != "" || d.Unusable(w.Facts) != "" {
+	if w.out.Record == nil || w.Facts.Back || d.Unusable(w.Facts) != "" {
 		return false
 	}
 	wants := false

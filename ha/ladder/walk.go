@@ -81,6 +81,7 @@ type Output struct {
 	Reads    []ha.DeviceCommand
 	Commands []ha.DeviceCommand
 	Proofs   []ha.Proof
+	Wants    bool       // a device is to be told something, now or when it has answered; Facts.Held may keep it from that
 	Wake     ha.Instant // step again then at the latest; 0: nothing to wait for
 }
 

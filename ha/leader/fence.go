@@ -111,7 +111,7 @@ func (r *round) fence(rec *ha.NodeRecord, mem *NodeMemory) {
 		return
 	}
 	out := ladder.Step(r.input(rec, mem, f))
-	if len(out.Commands) > 0 && r.held(rec) { // handOut says whether it may
+	if out.Wants && r.held(rec) { // handOut says whether it may
 		r.waiting = append(r.waiting, rec.Node)
 		return
 	}

@@ -17,12 +17,15 @@ type slowBMC struct {
 	takes  time.Duration
 	says   string // problem of each answer to a command
 	silent bool   // answers nothing at all to a command
+	deaf   bool   // nor to a read
 	offAt  ha.Instant
 }
 
 func (b *slowBMC) answer(now ha.Instant, c ha.DeviceCommand) ha.DeviceReading {
 	r := ha.DeviceReading{Device: c.Device, Node: c.Node, Incarnation: c.Incarnation, Action: c.Action, Asked: now, Answered: now, Power: ha.PowerUnknown, SystemUUID: uuidOf(b.node)}
 	switch {
+	case c.Action == ha.DeviceRead && b.deaf:
+		r.Device = "an answer that is lost"
 	case c.Action == ha.DeviceRead:
 		r.Power = ha.PowerOn
 		if b.offAt != 0 && now >= b.offAt {
@@ -158,6 +161,27 @@ func TestABrokenDeviceHoldsUpNoOtherNode(t *testing.T) {
 				t.Error("n2 is not told to go off any more")
 			}
 		})
+	}
+}
+
+// A device that is being read cannot be told anything yet: its node keeps its place in the order, and the others do not flicker meanwhile.
+func TestABusyDeviceKeepsItsPlace(t *testing.T) {
+	w := newWorld(t, 5)
+	w.leader.MaxConcurrent = 1
+	w.vip(102, "n2", 1)
+	w.vip(103, "n3", 9)
+	w.slow(time.Second, "n2", "n3")["n3"].deaf = true
+	w.cut("n2")
+	w.cut("n3")
+	w.run(10)
+	rev := w.rev
+	w.run(40)
+	if w.rev != rev || len(w.order()) != 0 {
+		t.Fatalf("%d writes, sent %v", w.rev-rev, w.sent)
+	}
+	w.run(250)
+	if got := w.order(); !slices.Equal(got, []ha.NodeName{"n3", "n2"}) {
+		t.Fatalf("order %v", got)
 	}
 }
 
