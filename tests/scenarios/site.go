@@ -30,6 +30,7 @@ type site struct {
 	noBMC     bool
 	devices   []sim.DeviceSpec
 	levels    map[string][][]string
+	after     []afterWord
 	spec      sim.Spec
 	wrong     error // what the product would refuse at its start
 }
@@ -41,6 +42,12 @@ type hostWord struct {
 	set  func(*sim.HostSpec)
 }
 
+// afterWord says what becomes of a node's machine, or of all, after the proof.
+type afterWord struct {
+	node  string // "all"
+	after ladder.After
+}
+
 type guestLine struct {
 	line  int
 	words []string
@@ -48,7 +55,7 @@ type guestLine struct {
 
 func newSite() *site {
 	return &site{nodes: 3, profile: "normal", leader: "node1", raft: "node3", timing: map[string]time.Duration{}, levels: map[string][][]string{},
-		spec: sim.Spec{Seed: 1, Token: 3 * time.Second, MaxRestart: 1, MaxRelocate: 2, ParallelStarts: 3, ParallelMoves: 2, Plans: map[ha.NodeName]ladder.Plan{}}}
+		spec: sim.Spec{Seed: 1, Token: 3 * time.Second, MaxRestart: 1, MaxRelocate: 2, ParallelStarts: 3, ParallelMoves: 2, Plans: map[ha.NodeName]ladder.Plan{}, MaxConcurrent: 4, MinHealthy: 51}}
 }
 
 // siteWords are the words of a site block, each with what it takes.
@@ -58,6 +65,7 @@ var siteWords = map[string]string{
 	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
 	"device": "NAME power|outlet|storage|poison for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
 	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE",
+	"max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
 }
 
 // line takes one line of the block.
@@ -91,7 +99,7 @@ func (t *site) line(n int, f []string) error {
 func (t *site) setting(n int, f []string) error {
 	want := 2
 	switch f[0] {
-	case "timing", "watchdog", "memory", "boot-time", "drift":
+	case "timing", "watchdog", "memory", "boot-time", "drift", "after":
 		want = 3
 	}
 	if len(f) != want {
@@ -141,6 +149,17 @@ func (t *site) setting(n int, f []string) error {
 		s.ParallelStarts = num
 	case "parallel-moves":
 		s.ParallelMoves = num
+	case "max-concurrent":
+		s.MaxConcurrent = num
+	case "min-healthy":
+		s.MinHealthy = num
+	case "priority-delay":
+		s.PriorityDelay = dur
+	case "after":
+		if last != string(ladder.SwitchOn) && last != string(ladder.StayOff) {
+			return fmt.Errorf("%q", last)
+		}
+		t.after = append(t.after, afterWord{f[1], ladder.After(last)})
 	case "old-version":
 		s.Old = append(s.Old, last)
 	case "qdevice":
@@ -151,9 +170,9 @@ func (t *site) setting(n int, f []string) error {
 		t.raft = last
 	}
 	switch f[0] {
-	case "timing", "token", "boot-time":
+	case "timing", "token", "boot-time", "priority-delay":
 		return durErr
-	case "nodes", "seed", "memory", "drift", "restarts", "relocations", "parallel-starts", "parallel-moves":
+	case "nodes", "seed", "memory", "drift", "restarts", "relocations", "parallel-starts", "parallel-moves", "max-concurrent", "min-healthy":
 		return numErr
 	}
 	return nil

@@ -54,6 +54,11 @@ func (t *site) plans() error {
 			return fmt.Errorf(" levels: %q is no node of this site", n)
 		}
 	}
+	for _, a := range t.after {
+		if a.node != "all" && !t.isNode(a.node) {
+			return fmt.Errorf(" after: %q is no node of this site", a.node)
+		}
+	}
 	for _, h := range s.Hosts {
 		if h.Witness {
 			continue
@@ -65,6 +70,11 @@ func (t *site) plans() error {
 		plan, err := t.plan(levels)
 		if err != nil {
 			return fmt.Errorf(" levels of %s: %w", h.Name, err)
+		}
+		for _, a := range t.after {
+			if a.node == "all" || a.node == h.Name {
+				plan.After = a.after
+			}
 		}
 		s.Plans[ha.NodeName(h.Name)] = plan
 	}

@@ -40,6 +40,7 @@ type audit struct {
 	early     map[ha.Incarnation]bool // its lease was ended by a leader after storages were taken away
 	managed   map[ha.VMID]managedSight
 	foretold  map[ha.Incarnation]foretold
+	limits    limitsSeen
 }
 
 // leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
@@ -60,7 +61,7 @@ func (w *World) Audit() {
 		sights: map[ha.NodeName]fenceSight{}, asking: map[string]time.Duration{}, wrote: map[ha.NodeName]wroteNode{},
 		inactive: map[onNode]time.Duration{}, freeSince: map[ha.VMID]freed{}, fencedAt: map[ha.NodeName][]time.Duration{}, failed: map[ha.VMID]int{},
 		readAt: map[readFor]time.Duration{}, takenAt: map[ha.Incarnation]time.Duration{}, early: map[ha.Incarnation]bool{}, managed: map[ha.VMID]managedSight{},
-		foretold: map[ha.Incarnation]foretold{}}
+		foretold: map[ha.Incarnation]foretold{}, limits: newLimitsSeen()}
 	w.judge.audit = a
 	for _, d := range w.machine.devices {
 		d.asked = a.looked
@@ -112,6 +113,7 @@ func (a *audit) applied(x Applied) {
 	}
 	if x.Op != "restore" {
 		for _, n := range a.w.spec.memberNames() {
+			a.limited(x, truth, n)
 			a.node(x, truth, n)
 		}
 		for _, g := range a.w.spec.Guests {
@@ -143,6 +145,7 @@ func (a *audit) remember(truth *ha.Snapshot) {
 			delete(a.unfit, n)
 		}
 	}
+	a.seeImportant(truth)
 	for _, g := range a.w.spec.Guests {
 		if v, ok := truth.Guests[g.ID]; ok {
 			a.guests[g.ID] = v.Rec

@@ -74,14 +74,17 @@ func (a *audit) ways(h *Host, rec ha.NodeRecord) []way {
 	case rec.State == ha.NodeFencing && s.back && !storages && f.Operator == "":
 		out = append(out, way{"it is back in order", s.since, a.slack() + t.LevelTimeout/2 + a.msgWait(n, f)})
 	case rec.State == ha.NodeFencing && !s.back:
-		if level, ok := a.powerLevel(n, rec); ok {
-			out = append(out, way{"its power device works", s.since, a.slack() + time.Duration(level)*t.LevelTimeout})
+		free, may := a.limits.free[n]
+		if level, ok := a.powerLevel(n, rec); ok && may {
+			out = append(out, way{"its power device works", max(s.since, free), a.slack() + a.othersTurns() + time.Duration(level)*t.LevelTimeout})
 		}
-		if missing := a.unrevoked(h, rec); missing != "" {
-			out = append(out, way{"access to " + missing + " can be taken away", s.since, a.slack()})
+		if missing := a.unrevoked(h, rec); missing != "" && may {
+			out = append(out, way{"access to " + missing + " can be taken away", max(s.since, free), a.slack() + a.othersTurns()})
 		}
 	case rec.State == ha.NodeFenced && s.back && !storages && endedItself(rec):
 		out = append(out, way{"it had ended its guests itself and holds a lease again", s.since, a.slack()})
+	case rec.State == ha.NodeFenced && a.limits.off[n] != 0:
+		out = append(out, way{"it is to be switched on again", max(s.since, a.limits.off[n]), a.slack()})
 	}
 	if rec.State == ha.NodeFencing || rec.State == ha.NodeSuspect {
 		if w, ok := a.selfFences(h, rec); ok {

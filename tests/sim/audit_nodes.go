@@ -27,6 +27,7 @@ func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 	f := truth.Fences[n].Rec
 	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && f.Operator == "" {
 		a.fencing(x, n, rec.Incarnation)
+		a.delayed(x, n, rec.Incarnation)
 	}
 	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && rec.Epoch == old.Epoch {
 		a.restsOnNode(x, n, "it is to be fenced")

@@ -40,6 +40,7 @@ func (a *audit) patrol() {
 	a.previews()
 	a.lists()
 	a.boots()
+	a.seeLimits()
 	a.fences()
 	a.revocations()
 	a.shutOut()

@@ -68,8 +68,12 @@ func (w *World) startDaemon(h *Host) {
 	if s.Keep {
 		d.cfg.Isolation = ha.IsolationKeep
 	}
+	limits := leader.FenceLimits{MaxConcurrent: s.MaxConcurrent, MinHealthy: s.MinHealthy, PriorityDelay: s.PriorityDelay}
+	for _, v := range s.voters() {
+		limits.Voters = append(limits.Voters, ha.NodeName(v))
+	}
 	d.leader = leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: s.members(), Plans: s.Plans,
-		MaxRelocate: s.MaxRelocate, ParallelMoves: s.ParallelMoves, HostReserve: hostReserve}}
+		MaxRelocate: s.MaxRelocate, ParallelMoves: s.ParallelMoves, HostReserve: hostReserve, FenceLimits: limits}}
 	if d.files.runOf != h.Inc() {
 		d.files.run, d.files.runOf = runFile{}, h.Inc()
 	}

@@ -131,6 +131,7 @@ func (d *Daemon) commitAll(commits []leader.Commit, term ha.Term, deadline ha.In
 
 // notSent tells the ladder that commands whose intent was not stored were not sent.
 func (d *Daemon) notSent(c leader.Commit, err error) {
+	d.w.judge.audit.notSent(c)
 	for _, cmd := range c.Commands {
 		d.answer(ha.DeviceReading{Device: cmd.Device, Node: cmd.Node, Incarnation: cmd.Incarnation, Action: cmd.Action,
 			Asked: d.now(), Answered: d.now(), Power: ha.PowerUnknown, Problem: "not sent: its intent could not be stored: " + err.Error()})
@@ -172,6 +173,7 @@ func (d *Daemon) device(c ha.DeviceCommand) {
 var errTooLate = errors.New("not sent: too little of this leadership is certain")
 
 func (d *Daemon) answer(r ha.DeviceReading) {
+	d.w.judge.audit.heard(r)
 	d.lead.readings = append(d.lead.readings, r)
 	d.wakeLeader()
 }

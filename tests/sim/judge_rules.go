@@ -127,6 +127,7 @@ func (j *Judge) covered(h ha.Holder, g ha.GuestRecord) bool {
 func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 	truth := j.w.store.Truth()
 	f, ok := truth.Fences[c.Node]
+	j.audit.tells(c)
 	switch {
 	case c.Term != truth.Term && j.mustEpoch == 0:
 		j.violate("R4", "%s sends %q to %s under term %d, the leader's is %d", d.h.Name, c.Action, c.Device, c.Term, truth.Term)
@@ -136,6 +137,8 @@ func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 		j.violate("R4", "%s sends %q to %s: there is no such command", d.h.Name, c.Action, c.Device)
 	case c.Action == ha.DeviceOn && truth.Nodes[c.Node].Rec.State != ha.NodeFenced:
 		j.violate("R4", "%s switches %s on, which is %s", d.h.Name, c.Node, truth.Nodes[c.Node].Rec.State)
+	case c.Action == ha.DeviceOn && (f.Rec.Incarnation != c.Incarnation || !slices.Contains(f.Rec.SwitchedOn, c.Device)) && j.mustEpoch == 0:
+		j.violate("R4", "%s switches %s (boot %s) on with %s although no intent is stored", d.h.Name, c.Node, c.Incarnation, c.Device)
 	case c.Action != ha.DeviceOn && (!ok || f.Rec.Incarnation != c.Incarnation || !slices.Contains(f.Rec.Commanded, c.Device)) && j.mustEpoch == 0:
 		j.violate("R4", "%s sends %q to %s for %s (boot %s) although no intent is stored", d.h.Name, c.Action, c.Device, c.Node, c.Incarnation)
 	}
@@ -266,7 +269,8 @@ func (j *Judge) promised(d *Daemon, to ha.NodeName) {
 }
 
 // decided looks at each round of a leader.
-func (j *Judge) decided(d *Daemon, o leader.Observation, _ leader.Decision) {
+func (j *Judge) decided(d *Daemon, o leader.Observation, dec leader.Decision) {
+	j.audit.turns(o, dec)
 	if d.state.Quiet(d.now()) {
 		j.violate("part5", "%s leads in its quiet time (term %d)", d.h.Name, o.Term)
 	}

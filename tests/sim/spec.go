@@ -25,6 +25,9 @@ type Spec struct {
 	Old      []string                    // hosts that run the older version of the daemon
 
 	MaxRestart, MaxRelocate, ParallelStarts, ParallelMoves int
+
+	MaxConcurrent, MinHealthy int // of fencing: nodes at once, percent of the voters
+	PriorityDelay             time.Duration
 }
 
 // hostReserve is the memory that guests never get, as basculed sets it.

@@ -19,7 +19,7 @@ import (
 // Probe says what to look at. Script is empty for the faults that the seed draws; else these commands, in which "a~b" is a duration or
 // time between the two, $a $b $c are different nodes with guests, $g a guest of $a and $bmc its power device. Site lists restrictions:
 // watchdog=KIND, devices=none|bmc|outlet|ceph|pill|pills|hasty (a pill with too short a msgwait), joined by +, clients=N addresses for each node, timing=PROFILE,
-// grace=TIME, nodes=N.
+// grace=TIME, nodes=N, max-concurrent=N, min-healthy=PERCENT, priority-delay=TIME, after=on; what draws or replaces more stands first.
 type Probe struct {
 	Site   []string `json:"site,omitempty"`
 	Script []string `json:"script,omitempty"`
@@ -60,6 +60,7 @@ func (p Probe) Trace(seed uint64, out io.Writer) (sim.Result, error) {
 // site draws until the number of nodes is as asked for, and replaces what else is asked for.
 func (p Probe) site(seed uint64) (sim.Spec, error) {
 	s := sim.RandomSpec(seed)
+	sim.UsualLimits(&s)
 	for _, r := range p.Site {
 		k, v, _ := strings.Cut(r, "=")
 		switch k {
@@ -70,6 +71,7 @@ func (p Probe) site(seed uint64) (sim.Spec, error) {
 				}
 				s = sim.RandomSpec(seed + i<<32)
 			}
+			sim.UsualLimits(&s)
 		case "watchdog":
 			for i := range s.Hosts {
 				if !s.Hosts[i].Witness {
@@ -118,6 +120,10 @@ func (p Probe) site(seed uint64) (sim.Spec, error) {
 			for i := range s.Guests {
 				s.Guests[i].Onboot = true
 			}
+		case "max-concurrent", "min-healthy", "priority-delay", "after":
+			if err := limit(&s, k, v); err != nil {
+				return s, fmt.Errorf("site %q: %w", r, err)
+			}
 		case "sound": // guests without faults of their own
 			for i := range s.Guests {
 				g := &s.Guests[i]
@@ -129,6 +135,24 @@ func (p Probe) site(seed uint64) (sim.Spec, error) {
 		}
 	}
 	return s, nil
+}
+
+// limit sets one of the limits of fencing, which are the usual ones else.
+func limit(s *sim.Spec, what, v string) (err error) {
+	switch what {
+	case "max-concurrent":
+		s.MaxConcurrent, err = strconv.Atoi(v)
+	case "min-healthy":
+		s.MinHealthy, err = strconv.Atoi(v)
+	case "priority-delay":
+		s.PriorityDelay, err = time.ParseDuration(v)
+	case "after":
+		for n, p := range s.Plans {
+			p.After = ladder.After(v)
+			s.Plans[n] = p
+		}
+	}
+	return err
 }
 
 // devices gives every node the same ladder.
