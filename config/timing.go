@@ -25,6 +25,7 @@ func (c *Config) waits(t *ha.Timing) []wait {
 		{"watchdog_timeout", &set.WatchdogTimeout, &t.WatchdogTimeout},
 		{"device_timeout", &set.DeviceTimeout, &t.DeviceTimeout},
 		{"level_timeout", &set.LevelTimeout, &t.LevelTimeout},
+		{"boot_time", &set.BootTime, &t.BootTime},
 	}
 }
 

@@ -8,6 +8,7 @@ const (
 	PowerDevice   DeviceKind = "power"   // switches a machine and reads its power: PowerOffConfirmed
 	StorageDevice DeviceKind = "storage" // takes an incarnation's access to storages away: StorageRevoked
 	PoisonDevice  DeviceKind = "poison"  // writes a message that makes the node end itself: PoisonPill
+	ResetDevice   DeviceKind = "reset"   // can only be told to reset a machine; nothing it says proves anything: the NewBoot that follows does
 	ManualDevice  DeviceKind = "manual"  // a person: OperatorConfirmed
 )
 
@@ -21,6 +22,8 @@ func (k DeviceKind) Action() DeviceAction {
 		return DeviceRevoke
 	case PoisonDevice:
 		return DevicePoison
+	case ResetDevice:
+		return DeviceReset
 	}
 	return ""
 }

@@ -15,6 +15,7 @@ func TestDeviceKinds(t *testing.T) {
 		PowerDevice:   {DeviceOff, true},
 		StorageDevice: {DeviceRevoke, true},
 		PoisonDevice:  {DevicePoison, true},
+		ResetDevice:   {DeviceReset, true},
 		ManualDevice:  {"", false},
 		"":            {"", false},
 		"power ":      {"", false},
@@ -36,6 +37,8 @@ func TestIdentified(t *testing.T) {
 		"storage looked at without problem": {DeviceCheck{Kind: StorageDevice, Incarnation: "b", ReadOn: true}, true},
 		"storage with a problem since":      {DeviceCheck{Kind: StorageDevice, Incarnation: "b", ReadOn: true, Problem: "timed out"}, false},
 		"poison never looked at":            {DeviceCheck{Kind: PoisonDevice, Incarnation: "b"}, false},
+		"reset service that answered":       {DeviceCheck{Kind: ResetDevice, Incarnation: "b", ReadOn: true}, true},
+		"reset service that fails since":    {DeviceCheck{Kind: ResetDevice, Incarnation: "b", ReadOn: true, Problem: "unauthorized"}, false},
 		"another boot":                      {DeviceCheck{Kind: PoisonDevice, Incarnation: "a", ReadOn: true}, false},
 	} {
 		if got := c.check.Identified("b"); got != c.want {

@@ -36,8 +36,10 @@
 //
 // R4, term. Every write of a leader names its term, the create revision of the leader key, and the records' own revisions (ha/leader
 // commits.go); the store adapter turns the term into a comparison. A device command is in the fence record before it is sent, and sent only
-// while the leader's own deadline minus the device's time-out lies ahead (ha/ladder climb.go); there is off and on, no cycle. Judge: applied,
-// commands.
+// while the leader's own deadline minus the device's time-out lies ahead (ha/ladder climb.go); there is off and on, no cycle. A
+// reset is for devices that know nothing else: it proves nothing, only the next boot's registration does. It is committed only while no
+// other boot is known to the store, and never repeated while the machine may still be booting, by whichever leader (ha/ladder reset.go).
+// Judge: applied, commands, the audit's checks of resets.
 //
 // R5, ownership. An agent starts a guest only after linearizable reads say: mine, this generation, my boot, this epoch of the store
 // (Config.MayStart), and after a transaction that makes the start known, which rests on the guest's record, the node's own record (not being

@@ -53,7 +53,7 @@ type CorosyncView struct {
 	Online  []NodeName
 }
 
-// DeviceAction is what a fencing device is asked for. There is no cycle (R4).
+// DeviceAction is what a fencing device is asked for. There is no cycle (R4). A reset is asked only of devices that know nothing else.
 type DeviceAction string
 
 // Device actions.
@@ -63,6 +63,7 @@ const (
 	DeviceOn     DeviceAction = "on"
 	DeviceRevoke DeviceAction = "revoke" // take the incarnation's access to storages away
 	DevicePoison DeviceAction = "poison" // write the message that makes the node end itself
+	DeviceReset  DeviceAction = "reset"  // end the boot at once and begin another
 )
 
 // DeviceCommand asks the executor for one action on one device.
@@ -77,8 +78,8 @@ type DeviceCommand struct {
 	Timeout     time.Duration // of the single request
 }
 
-// DeviceReading is the executor's answer to a command. What is read is said literally; a success of "off", "revoke" or
-// "poison" says only that the device took the command.
+// DeviceReading is the executor's answer to a command. What is read is said literally; a success of "off", "revoke",
+// "poison" or "reset" says only that the device took the command.
 type DeviceReading struct {
 	Device      string
 	Node        NodeName
@@ -93,6 +94,7 @@ type DeviceReading struct {
 	Pills       int              // of a poison device's read: disks on which the message in the node's slot was read back
 	Disks       int              // of how many disks that the device has, readable or not
 	Problem     string           // empty: the device answered as it should
+	Perhaps     bool             // of a reset that failed: it was sent, and may be carried out all the same
 }
 
 // Errors of the Proxmox port that decide what an agent does next.

@@ -119,7 +119,7 @@ type DeviceCheck struct {
 	Device      string      `json:"device"`
 	Kind        DeviceKind  `json:"kind,omitempty"` // empty: power
 	Incarnation Incarnation `json:"incarnation"`
-	ReadOn      bool        `json:"read_on"`           // it showed the living node as it is: power on, access open, no message in its slot
+	ReadOn      bool        `json:"read_on"`           // it showed the living node as it is: power on, access open, no message in its slot, ready to reset it
 	UUIDMatched bool        `json:"uuid_matched"`      // its system UUID is the node's
 	Problem     string      `json:"problem,omitempty"` // why it would not work today
 
@@ -127,10 +127,10 @@ type DeviceCheck struct {
 	ConfirmedUUID string `json:"confirmed_uuid,omitempty"` // system UUID of the machine that was tested: another one under the name is not meant
 }
 
-// Identified says whether the device may prove anything about incarnation inc. Storage and poison devices know no system UUID:
-// for them the last look during the live lease must have been without problem.
+// Identified says whether the device may be used against incarnation inc, and prove anything about it. Storage, poison and reset devices
+// know no system UUID: for them the last look during the live lease must have been without problem.
 func (c DeviceCheck) Identified(inc Incarnation) bool {
-	if c.Kind == StorageDevice || c.Kind == PoisonDevice {
+	if c.Kind == StorageDevice || c.Kind == PoisonDevice || c.Kind == ResetDevice {
 		return c.Incarnation == inc && c.ReadOn && c.Problem == ""
 	}
 	return c.Incarnation == inc && c.ReadOn && (c.UUIDMatched || c.Confirmed != "")
@@ -190,7 +190,7 @@ type GuestRecord struct {
 // FenceStep is one thing that was done or read while fencing, for the ladder's memory and for people.
 type FenceStep struct {
 	Device string    `json:"device"`
-	Action string    `json:"action"` // off, revoke, poison, read, on, wait, proof
+	Action string    `json:"action"` // off, revoke, poison, reset, read, on, wait, proof
 	Result string    `json:"result"`
 	Term   Term      `json:"term"`
 	At     time.Time `json:"at"`
@@ -208,7 +208,7 @@ type FenceRecord struct {
 	Term        Term        `json:"term"`               // of the leader that wrote it last
 	Since       time.Time   `json:"since"`
 	Level       int         `json:"level"`             // index of the level being tried
-	Commanded   []string    `json:"commanded"`         // devices whose command (off, revoke, poison) is committed as an intent for this incarnation
+	Commanded   []string    `json:"commanded"`         // devices whose command (off, revoke, poison, reset) is committed as an intent for this incarnation
 	Steps       []FenceStep `json:"steps"`             // last MaxFenceSteps
 	Proofs      []Proof     `json:"proofs"`            // at most one StorageRevoked: all storages that are proven revoked
 	Problem     string      `json:"problem,omitempty"` // why there is no complete proof yet, and what to do
@@ -219,7 +219,27 @@ type FenceRecord struct {
 	Restored     []string `json:"restored,omitempty"`      // storages proven revoked once and then found open
 	SwitchedOn   []string `json:"switched_on,omitempty"`   // power devices that were told to switch the machine on again after the proof, once per try
 	RunsAgain    bool     `json:"runs_again,omitempty"`    // they have all read on since: nothing more is switched
+	Resets       []Resets `json:"resets,omitempty"`        // by reset device that was told
 	LeaseRevoked bool     `json:"lease_revoked,omitempty"` // a lease was ended before its time: the permit may outlive it by the lease TTL
+}
+
+// Resets is how often a reset device was told to reset the machine, in one fencing. An intent counts from its commit on; only an answer that
+// rules out that it was heard takes it back, so that a leader that takes over never repeats one that may have been carried out.
+type Resets struct {
+	Device string `json:"device"`
+	Times  int    `json:"times"`
+}
+
+// Told is how often a reset device was told to reset the machine, as far as is known.
+func (f *FenceRecord) Told(device string) int {
+	if f != nil {
+		for _, r := range f.Resets {
+			if r.Device == device {
+				return r.Times
+			}
+		}
+	}
+	return 0
 }
 
 // MaxFenceSteps bounds FenceRecord.Steps.

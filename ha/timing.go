@@ -31,6 +31,7 @@ type Timing struct {
 	DevicePoll      time.Duration `json:"device_poll"`    // between two reads while a machine switches off
 	OffReadGap      time.Duration `json:"off_read_gap"`   // between the two reads of an "off" that we did not command
 	LevelTimeout    time.Duration `json:"level_timeout"`  // a fencing level without proof for so long yields to the next
+	BootTime        time.Duration `json:"boot_time"`      // from a reset until the node registers again, at the longest: so long it is not reset again
 }
 
 // ErrTiming is wrapped by every broken inequality that Check finds.
@@ -46,7 +47,7 @@ func Profile(name string) (Timing, error) {
 		GossipProbe: 200 * time.Millisecond, GossipTimeout: 100 * time.Millisecond, GossipMult: 4,
 		EtcdHeartbeat: 100 * time.Millisecond, EtcdElection: time.Second,
 		DaemonGrace: 15 * time.Second, DeviceTimeout: 3 * time.Second, DevicePoll: 250 * time.Millisecond,
-		OffReadGap: time.Second, LevelTimeout: 60 * time.Second,
+		OffReadGap: time.Second, LevelTimeout: 60 * time.Second, BootTime: 5 * time.Minute,
 	}
 	switch name {
 	case "normal", "":
@@ -143,6 +144,7 @@ func (t Timing) Check() error {
 		{t.DeviceTimeout <= t.LeaseTTL-t.DriftMargin-t.RenewEvery, fmt.Sprintf("device_timeout %v must be at most lease_ttl - drift margin - renew_every = %v, or a leader could never send a device command (R4); use a more patient profile", t.DeviceTimeout, t.LongestStall())},
 		{t.DeviceTimeout <= t.RevokeRecheck(), fmt.Sprintf("device_timeout %v must be at most the %v between two looks at a revoked storage (R3)", t.DeviceTimeout, t.RevokeRecheck())},
 		{t.WatchdogFeed*2 < t.WatchdogTimeout, fmt.Sprintf("watchdog_feed %v must be under half of watchdog_timeout %v", t.WatchdogFeed, t.WatchdogTimeout)},
+		{t.BootTime > t.LeaseTTL+t.DeviceTimeout, fmt.Sprintf("boot_time %v must exceed lease_ttl + device_timeout = %v, or a machine that has just been reset is reset again before its node could register", t.BootTime, t.LeaseTTL+t.DeviceTimeout)},
 		{t.OffReadGap >= time.Second, fmt.Sprintf("off_read_gap %v must be at least 1s (R3)", t.OffReadGap)},
 		{t.GossipTimeout < t.GossipProbe, fmt.Sprintf("gossip_timeout %v must be under gossip_probe %v", t.GossipTimeout, t.GossipProbe)},
 	} {

@@ -11,9 +11,10 @@ import (
 const client = "10.0.0.2:0/77"
 
 var (
-	bmc  = Device{Name: "bmc", Kind: ha.PowerDevice}
-	ceph = Device{Name: "ceph-fence", Kind: ha.StorageDevice, Storages: []string{"rbd", "cephfs"}}
-	sbd  = Device{Name: "sbd", Kind: ha.PoisonDevice, MsgWait: 20 * time.Second}
+	bmc   = Device{Name: "bmc", Kind: ha.PowerDevice}
+	ceph  = Device{Name: "ceph-fence", Kind: ha.StorageDevice, Storages: []string{"rbd", "cephfs"}}
+	reset = Device{Name: "robot", Kind: ha.ResetDevice}
+	sbd   = Device{Name: "sbd", Kind: ha.PoisonDevice, MsgWait: 20 * time.Second}
 )
 
 // newPlan is an active walk over these levels: every device was looked at without doubt, the node is armed, published an address, and

@@ -53,7 +53,7 @@ func (w *walk) hopeful(level []Device) bool {
 	complete, storages := false, false
 	for _, d := range level {
 		m := w.out.Memory.Devices[d.Name]
-		works := d.Unusable(w.Facts) == "" && m.Failures < 3 && !w.pillGone(d, m)
+		works := d.Unusable(w.Facts) == "" && m.Failures < 3 && !w.pillGone(d, m) && !w.exhausted(d)
 		switch {
 		case d.Kind == ha.StorageDevice:
 			storages = storages || works && !within(d.Storages, m.Revoked)
@@ -97,8 +97,12 @@ func (w *walk) device(d Device, reached bool) {
 	w.out.Memory.Devices[d.Name] = m
 }
 
-// wantsRead: power is read in every walk. What a storage or poison device shows means something only once we have told it.
+// wantsRead: power is read in every walk. What a storage or poison device shows means something only once we have told it; a reset device
+// shows nothing.
 func (w *walk) wantsRead(d Device) bool {
+	if d.Kind == ha.ResetDevice {
+		return false
+	}
 	return d.Kind == ha.PowerDevice || commanded(w.out.Record, d) && d.Unfit(w.Facts) == ""
 }
 
@@ -116,6 +120,8 @@ func (w *walk) wantsCommand(d Device, m DeviceMemory) bool {
 		wants = w.wantsRevoke(d, m)
 	case ha.PoisonDevice:
 		wants = w.wantsPill(d, m)
+	case ha.ResetDevice:
+		return w.wantsReset(d, m)
 	}
 	if wants && w.Now < m.NextCommand {
 		w.wakeAt(m.NextCommand)
@@ -137,6 +143,9 @@ func (w *walk) send(d Device, m *DeviceMemory) {
 	w.step(d.Name, string(action), "intended")
 	m.InFlight, m.Since, m.Sent = action, w.Now, w.Now
 	m.Accepted = 0
+	if d.Kind == ha.ResetDevice {
+		w.sendsReset(d, m)
+	}
 	m.NextCommand = w.Now.Add(10 * w.Timing.OffReadGap) // a device without effect for so long is told again
 	w.out.Commands = append(w.out.Commands, w.command(d, action))
 }

@@ -60,6 +60,8 @@ func (w *walk) about(d Device, reached bool) string {
 		return ""
 	case d.Unusable(w.Facts) != "":
 		return fmt.Sprintf("%s may not be used: %s", d.Name, d.Unusable(w.Facts))
+	case d.Kind == ha.ResetDevice:
+		return w.aboutReset(d, m)
 	case m.PillSince != 0 && m.Problem == "":
 		return fmt.Sprintf("%s proves it %v after its message was first read back", d.Name, d.MsgWait)
 	}

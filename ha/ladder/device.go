@@ -70,6 +70,8 @@ func (d Device) Unusable(f Facts) string {
 		return c.Problem
 	case d.Kind == ha.PowerDevice:
 		return "it never read \"on\" with the right system UUID while the node was alive"
+	case d.Kind == ha.ResetDevice:
+		return "it was never found ready to reset the node while that was alive"
 	}
 	return "it was never read without problem while the node was alive"
 }

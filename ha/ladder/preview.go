@@ -69,6 +69,8 @@ func preview(level []Device, d Device, f Facts) PreviewStep {
 		s.Proof, s.Storages = ha.StorageRevoked, append([]string(nil), d.Storages...)
 	case ha.PoisonDevice:
 		s.Proof, s.After = ha.PoisonPill, d.MsgWait
+	case ha.ResetDevice:
+		s.Proof = ha.NewBoot
 	}
 	if s.Why = d.Unusable(f); s.Why == "" {
 		s.Lacks = lacks(level, d, f)
@@ -77,9 +79,9 @@ func preview(level []Device, d Device, f Facts) PreviewStep {
 }
 
 // lacks says what a level needs for its proof besides device d, as levelOff and levelPoisoned judge it: all devices of the kind, and for
-// power no person in the level. Storage devices prove each for itself.
+// power no person in the level. Storage devices prove each for itself, and a reset leads to its proof alone.
 func lacks(level []Device, d Device, f Facts) string {
-	if d.Kind == ha.StorageDevice {
+	if d.Kind == ha.StorageDevice || d.Kind == ha.ResetDevice {
 		return ""
 	}
 	for _, o := range level {

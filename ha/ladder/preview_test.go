@@ -42,6 +42,10 @@ func TestPreview(t *testing.T) {
 	}{
 		{"each kind and what it leads to", [][]Device{{bmc}, {ceph, sbd}, {manual}}, nil,
 			[]string{"+bmc off PowerOffConfirmed", "++ceph-fence revoke StorageRevoked", "++sbd poison PoisonPill", "+++manual  OperatorConfirmed", beside, boot}},
+		{"a reset leads to a new boot, and needs nothing beside it", [][]Device{{reset, pdu}, {manual}}, func(f *Facts) { f.Checks[1].ReadOn = false },
+			[]string{"+robot reset NewBoot", `+pdu off PowerOffConfirmed NO: it never read "on" with the right system UUID while the node was alive`, "++manual  OperatorConfirmed", beside, boot}},
+		{"a reset service that never answered", [][]Device{{reset}}, func(f *Facts) { f.Checks = nil },
+			[]string{"+robot reset NewBoot NO: it was never found ready to reset the node while that was alive", beside, boot, "OperatorConfirmed"}},
 		{"without a person in the plan one may still confirm", [][]Device{{bmc}}, nil,
 			[]string{"+bmc off PowerOffConfirmed", beside, boot, "OperatorConfirmed"}},
 		{"no device at all", nil, func(f *Facts) { f.Armed = false },

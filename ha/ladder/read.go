@@ -21,6 +21,11 @@ func (w *walk) take(r ha.DeviceReading) {
 	switch {
 	case r.Problem != "":
 		w.failed(&m, r)
+		if r.Action == ha.DeviceReset && d.Kind == ha.ResetDevice {
+			w.failedReset(d, &m, r)
+		}
+	case r.Action == ha.DeviceReset && d.Kind == ha.ResetDevice:
+		w.tookReset(d, &m, r)
 	case r.Action == d.Kind.Action():
 		m.Accepted, m.Problem = r.Asked, ""
 		m.NextRead = w.Now

@@ -31,7 +31,7 @@ type Facts struct {
 type DeviceMemory struct {
 	InFlight    ha.DeviceAction // command without an answer yet, "" when none
 	Since       ha.Instant      // when that command was handed out
-	Sent        ha.Instant      // when the last off, revoke or poison was handed out; 0 when none
+	Sent        ha.Instant      // when the last off, revoke, poison or reset was handed out; 0 when none
 	Accepted    ha.Instant      // when our command was asked that the device accepted; 0 when none
 	LastAnswer  ha.Instant      // when the device answered last, well or badly
 	LastRead    ha.Instant      // when the last read with a good answer was asked
@@ -46,6 +46,9 @@ type DeviceMemory struct {
 
 	Revoked []string // storage: read as revoked, and not read otherwise since
 	Open    []string // storage: the last reading found them open
+
+	ResetDue ha.Instant // reset: not told again before; 0: this leader has neither told it nor seen that it was told
+	ResetNo  int        // reset: what the record counts with our last intent
 
 	PillSince ha.Instant // poison: when the first of an unbroken row of read-backs on a majority was asked; 0 when none
 	PillRead  ha.Instant // poison: when the last of them was asked
@@ -92,6 +95,7 @@ func Step(in Input) Output {
 	for _, r := range in.Readings {
 		w.take(r)
 	}
+	w.told()
 	w.storageProof()
 	w.completeProof()
 	if !w.done {
@@ -149,6 +153,7 @@ func newWalk(in Input) *walk {
 		r.Delivered = append([]string(nil), r.Delivered...)
 		r.Restored = append([]string(nil), r.Restored...)
 		r.SwitchedOn = append([]string(nil), r.SwitchedOn...)
+		r.Resets = append([]ha.Resets(nil), r.Resets...)
 		r.Term = in.Term
 		w.out.Record = &r
 	}

@@ -13,7 +13,19 @@ import (
 const (
 	checkEvery = 2 * time.Minute
 	checkRetry = 2 * time.Second
+
+	// Reset services belong to somebody else: they count requests (Hetzner: 500 an hour), and their health changes slowly.
+	resetCheckEvery = 5 * time.Minute
+	resetCheckRetry = time.Minute
 )
+
+// checkPauses are the pauses of a kind of device.
+func checkPauses(k ha.DeviceKind) (every, retry time.Duration) {
+	if k == ha.ResetDevice {
+		return resetCheckEvery, resetCheckRetry
+	}
+	return checkEvery, checkRetry
+}
 
 // checkDevices reads each device of a living node now and then: a device may prove something about an incarnation only when
 // it showed that incarnation alive during its live lease (R3), and one that would not work today is shown today.
@@ -42,13 +54,14 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Devi
 		setCheck(rec, ha.DeviceCheck{Device: d.Name, Kind: recordedKind(d), Incarnation: rec.Incarnation, Problem: d.Name + ": " + why})
 		return CheckMemory{}
 	}
+	every, retry := checkPauses(d.Kind)
 	for _, a := range r.Readings {
 		if m.InFlight && a.Device == d.Name && a.Node == rec.Node && a.Incarnation == rec.Incarnation && a.Action == ha.DeviceRead {
 			m.InFlight = false
-			m.Next = r.now.Add(checkEvery)
+			m.Next = r.now.Add(every)
 			c := judgeDevice(d, rep, a, previous(rec, d.Name))
 			if !c.Identified(rec.Incarnation) || c.Problem != "" {
-				m.Next = r.now.Add(checkRetry)
+				m.Next = r.now.Add(retry)
 			}
 			setCheck(rec, c)
 		}
@@ -61,7 +74,7 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Devi
 		}
 	}
 	if !previous(rec, d.Name).Identified(rec.Incarnation) { // also when an answer was lost with a commit
-		m.Next = min(m.Next, r.now.Add(checkRetry))
+		m.Next = min(m.Next, r.now.Add(retry))
 	}
 	if !m.InFlight && r.now >= m.Next {
 		m.InFlight, m.Since = true, r.now
@@ -99,7 +112,7 @@ func judgeDevice(d ladder.Device, rep ha.NodeReport, a ha.DeviceReading, old ha.
 	c := ha.DeviceCheck{Device: d.Name, Kind: d.Kind, Incarnation: rep.Incarnation, Problem: a.Problem}
 	if c.Problem == "" && d.Kind == ha.StorageDevice {
 		c.Problem = storageProblem(d, rep, a)
-	} else if c.Problem == "" {
+	} else if c.Problem == "" && d.Kind == ha.PoisonDevice {
 		c.Problem = poisonProblem(d, rep, a)
 	}
 	c.ReadOn = c.Problem == ""

@@ -54,6 +54,9 @@ func (r *round) asks(rec *ha.NodeRecord, out ladder.Output) {
 		r.fences[rec.Node] = out.Record
 		c := r.follows(rec.Node)
 		c.Commands = append(c.Commands, out.Commands...)
+		if slices.ContainsFunc(out.Commands, func(c ha.DeviceCommand) bool { return c.Action == ha.DeviceReset }) {
+			r.rests[rec.Node] = true // a reset must not meet a boot that has registered meanwhile
+		}
 	}
 }
 
@@ -134,6 +137,8 @@ func (r *round) walked(rec *ha.NodeRecord, mem *NodeMemory, f *ha.FenceRecord, o
 		r.setNode(rec, ha.NodeFencing, why)
 	} else if r.back(rec, mem) && r.revokable(rec) {
 		rec.Reason = "it is back, but its access to storages was or may have been taken away: only a new boot lets it in; reboot it"
+	} else if r.back(rec, mem) && len(out.Record.Resets) > 0 {
+		rec.Reason = fmt.Sprintf("it is back, but was told to reset, which may still come: it is let in when it has been back for %v", r.Timing.BootTime)
 	} else if out.Record.Problem != "" {
 		rec.Reason = f.Reason + ": no proof yet: " + out.Record.Problem
 	}
@@ -146,7 +151,7 @@ func (r *round) back(rec *ha.NodeRecord, mem *NodeMemory) bool {
 }
 
 // returned says whether the incarnation being fenced is back in order and no command of ours may still hit it: none
-// is on its way, an accepted one has had half a level's time without effect, a poison pill its msgwait, and no storage was taken away.
+// is on its way, an accepted one has had half a level's time without effect, a poison pill its msgwait, a reset boot_time, and no storage was taken away.
 func (r *round) returned(rec *ha.NodeRecord, mem *NodeMemory) bool {
 	if !r.back(rec, mem) || r.revoked(rec) {
 		mem.Returned = 0
@@ -167,6 +172,9 @@ func (r *round) returned(rec *ha.NodeRecord, mem *NodeMemory) bool {
 	}
 	for _, d := range r.told(rec, ha.PoisonDevice) { // whether it was written is not known for sure
 		due = max(due, mem.Returned.Add(d.MsgWait))
+	}
+	if f := r.fences[rec.Node]; len(f.Resets) > 0 { // its service may still carry it out: nobody knows how long that takes
+		due = max(due, mem.Returned.Add(r.Timing.BootTime))
 	}
 	if r.now < due {
 		r.wakeAt(due)
