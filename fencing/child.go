@@ -37,6 +37,7 @@ type answer struct {
 	Accepted bool   `json:"accepted"`
 	Kind     string `json:"kind,omitempty"` // what went wrong if not
 	Text     string `json:"text,omitempty"`
+	Perhaps  bool   `json:"perhaps,omitempty"` // it may have been carried out all the same
 }
 
 // Switch starts the child, hands it the order over a pipe and waits for its answer, at most the order's time-out and a
@@ -66,7 +67,11 @@ func (c Child) Switch(ctx context.Context, o Order) error {
 	// The death signal belongs to the thread that forks, not to the process: keep it until the child is gone.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	return verdict(ctx, cmd.Run(), out.Bytes(), o)
+	end := cmd.Run()
+	if cmd.Process == nil && end != nil { // nothing was sent
+		return fmt.Errorf("%w: it could not be started: %w", ErrHelper, end)
+	}
+	return verdict(ctx, end, out.Bytes(), o)
 }
 
 // verdict turns the end of a child into the order's result. Only a child that said so and ended well has succeeded.
@@ -75,8 +80,17 @@ func verdict(ctx context.Context, end error, out []byte, o Order) error {
 	if err := json.Unmarshal(out, &a); err == nil && a.Accepted && (end == nil || errors.Is(end, exec.ErrWaitDelay)) { // only its pipe was closed late
 		return nil
 	} else if err == nil && a.Kind != "" {
-		return told{kindByName(a.Kind), a.Text}
+		err := error(told{kindByName(a.Kind), a.Text})
+		if a.Perhaps {
+			err = Perhaps(err)
+		}
+		return err
 	}
+	return Perhaps(silence(ctx, end, o))
+}
+
+// silence is what is known of a child that ended without an answer.
+func silence(ctx context.Context, end error, o Order) error {
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

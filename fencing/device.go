@@ -53,11 +53,32 @@ type PoisonDevice interface {
 	Poison(ctx context.Context) error
 }
 
+// ResetDevice can do nothing but have one machine reset, through somebody else's service. Nothing that it says proves anything: the proof is
+// the machine's next boot (ha.NewBoot).
+type ResetDevice interface {
+	// Read says whether a Reset would work now: nil when the service knows the credentials and the machine, it is the one that the
+	// settings describe, and the service offers the reset for it.
+	Read(ctx context.Context) error
+	// Reset has the machine reset: the hard one, that no operating system can delay. nil means that the service took it. An error that
+	// does not rule out that the machine will be reset is marked by Perhaps.
+	Reset(ctx context.Context) error
+}
+
+// Cautious is what a device whose service locks accounts or addresses after wrong log-ins has beside its kind. The switching command is
+// sent by a process of its own, which remembers nothing: the executor asks and tells the device in this process.
+type Cautious interface {
+	// MayAsk is nil, or says why the service is not asked now; it wraps one of this package's errors.
+	MayAsk() error
+	// Heard is told what came of a command that another process sent.
+	Heard(err error)
+}
+
 // Device is an opened device: one of the kinds.
 type Device struct {
 	Power   PowerDevice
 	Storage StorageDevice
 	Poison  PoisonDevice
+	Reset   ResetDevice
 }
 
 func (m Method) open(settings map[string]string) (d Device, err error) {
@@ -68,6 +89,8 @@ func (m Method) open(settings map[string]string) (d Device, err error) {
 		d.Storage, err = m.Storage(settings)
 	case ha.PoisonDevice:
 		d.Poison, err = m.Poison(settings)
+	case ha.ResetDevice:
+		d.Reset, err = m.Reset(settings)
 	default:
 		err = CheckSettings(m.Keys, settings)
 	}
@@ -90,6 +113,8 @@ func (d Device) read(ctx context.Context, cmd ha.DeviceCommand) (got ha.DeviceRe
 		got.Storages, err = d.Storage.Read(ctx, cmd.Clients)
 	case d.Poison != nil:
 		got.Pills, got.Disks, err = d.Poison.Read(ctx)
+	case d.Reset != nil:
+		err = d.Reset.Read(ctx)
 	default:
 		err = fmt.Errorf("%w: there is no device to read", ErrByHand)
 	}
@@ -110,6 +135,8 @@ func (d Device) send(ctx context.Context, action ha.DeviceAction, clients []stri
 		return d.Storage.Revoke(ctx, clients)
 	case d.Poison != nil && action == ha.DevicePoison:
 		return d.Poison.Poison(ctx)
+	case d.Reset != nil && action == ha.DeviceReset:
+		return d.Reset.Reset(ctx)
 	}
 	return fmt.Errorf("%w: such a device does not know the command %q: it was sent to the wrong kind of device", ErrRefused, string(action))
 }

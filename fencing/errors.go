@@ -94,6 +94,25 @@ func isDecoding(err error) bool {
 	return errors.As(err, &syntax) || errors.As(err, &typ) || errors.As(err, &big) || errors.As(err, &record)
 }
 
+// perhaps marks an error of a command that may have been carried out all the same.
+type perhaps struct{ error }
+
+func (e perhaps) Unwrap() error { return e.error }
+
+// Perhaps marks an error of a command that was sent and may have been carried out: its answer was lost or makes no sense. nil stays nil.
+func Perhaps(err error) error {
+	if err == nil || MayHaveWorked(err) {
+		return err
+	}
+	return perhaps{err}
+}
+
+// MayHaveWorked says whether an error is marked by Perhaps.
+func MayHaveWorked(err error) bool {
+	var p perhaps
+	return errors.As(err, &p)
+}
+
 // told is an error that came over from another process: its kind and its text.
 type told struct {
 	kind error

@@ -70,6 +70,7 @@ func (e *Executor) Do(ctx context.Context, cmd ha.DeviceCommand) ha.DeviceReadin
 			spec = u.spec
 		}
 		r.Problem = problem(spec, cmd.Action, err, e.secret)
+		r.Perhaps = cmd.Action == ha.DeviceReset && MayHaveWorked(err)
 	}
 	return r
 }
@@ -82,7 +83,7 @@ func (e *Executor) find(cmd ha.DeviceCommand) (*unit, error) {
 	case u.spec.Node != cmd.Node:
 		return u, fmt.Errorf("%w: the command is for %s, the device is configured for %s", ErrWrongMachine, cmd.Node, u.spec.Node)
 	case cmd.Action != ha.DeviceRead && !switching(cmd.Action):
-		return u, fmt.Errorf("%w: there is no action %q: there are only read, off, on, revoke and poison", ErrRefused, string(cmd.Action))
+		return u, fmt.Errorf("%w: there is no action %q: there are only read, off, on, revoke, poison and reset", ErrRefused, string(cmd.Action))
 	case cmd.Timeout <= 0:
 		return u, fmt.Errorf("%w: the command carries no time-out", ErrTimeout)
 	case cmd.Action != ha.DeviceRead && !u.method.Kind().Acts():
@@ -112,7 +113,7 @@ func (e *Executor) act(ctx context.Context, u *unit, cmd ha.DeviceCommand) (ha.D
 			<-u.turn
 			return unread, err
 		}
-		call = func(ctx context.Context) (ha.DeviceReading, error) { return unread, e.send(ctx, o) }
+		call = func(ctx context.Context) (ha.DeviceReading, error) { return unread, u.cautiously(ctx, e.send, o) }
 		limit += childStart + childStart/2 // the child's own limit comes first and knows more
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -136,15 +137,29 @@ func (e *Executor) act(ctx context.Context, u *unit, cmd ha.DeviceCommand) (ha.D
 	case r := <-done:
 		return r.got, r.err
 	default:
-		return unread, ended(ctx, limit)
+		return unread, Perhaps(ended(ctx, limit))
 	}
+}
+
+// cautiously sends an order unless the device says that its service must not be asked now.
+func (u *unit) cautiously(ctx context.Context, send Switcher, o Order) error {
+	c, ok := u.device.Reset.(Cautious)
+	if !ok {
+		return send(ctx, o)
+	}
+	if err := c.MayAsk(); err != nil {
+		return err
+	}
+	err := send(ctx, o)
+	c.Heard(err)
+	return err
 }
 
 // careful keeps a method that crashes on a strange answer from ending the daemon with it.
 func careful(ctx context.Context, call func(context.Context) (ha.DeviceReading, error)) (got ha.DeviceReading, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			got, err = unread, fmt.Errorf("%w: the fencing method crashed on it (a bug of Bascule, please report): %v", ErrRubbish, p)
+			got, err = unread, Perhaps(fmt.Errorf("%w: the fencing method crashed on it (a bug of Bascule, please report): %v", ErrRubbish, p))
 		}
 	}()
 	return call(ctx)

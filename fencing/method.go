@@ -10,8 +10,8 @@ import (
 	"bascule/ha"
 )
 
-// Method is a way to fence: one folder below fencing, one line in fencing/methods. At most one of Power, Storage and Poison is set
-// and says what kind of device it has; none: people do what is to be done (manual). Each of them makes a device from settings. It does
+// Method is a way to fence: one folder below fencing, one line in fencing/methods. At most one of Power, Storage, Poison and Reset is
+// set and says what kind of device it has; none: people do what is to be done (manual). Each of them makes a device from settings. It does
 // no I/O, so that a file or a device that is missing today does not keep the daemon from starting; an unknown, missing or
 // impossible setting is an error that wraps ErrSettings.
 type Method struct {
@@ -20,6 +20,7 @@ type Method struct {
 	Power   func(settings map[string]string) (PowerDevice, error)
 	Storage func(settings map[string]string) (StorageDevice, error)
 	Poison  func(settings map[string]string) (PoisonDevice, error)
+	Reset   func(settings map[string]string) (ResetDevice, error)
 	// Join makes a node subject to its own device, called on that node again and again: it registers the node's key where there is such
 	// a thing, and returns by what the storages know this boot, each as "KIND:VALUE" (what Revoke gets). nil: there is nothing to do.
 	Join func(ctx context.Context, settings map[string]string, node ha.NodeName, inc ha.Incarnation) ([]string, error)
@@ -42,6 +43,8 @@ func (m Method) Kind() ha.DeviceKind {
 		return ha.StorageDevice
 	case m.Poison != nil:
 		return ha.PoisonDevice
+	case m.Reset != nil:
+		return ha.ResetDevice
 	}
 	return ha.ManualDevice
 }

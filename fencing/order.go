@@ -24,7 +24,7 @@ type Switcher func(ctx context.Context, o Order) error
 // check refuses an order that must not be sent at instant now.
 func (o Order) check(now ha.Instant) error {
 	if !switching(o.Action) {
-		return fmt.Errorf("%w: there is no command %q that changes something: only off and on, revoke and poison", ErrRefused, string(o.Action))
+		return fmt.Errorf("%w: there is no command %q that changes something: only off and on, revoke, poison and reset", ErrRefused, string(o.Action))
 	}
 	if o.Timeout <= 0 {
 		return fmt.Errorf("%w: the command carries no time-out", ErrTooLate)
@@ -49,7 +49,7 @@ func (o Order) Send(ctx context.Context, methods Methods) error {
 	return d.send(ctx, o.Action, o.Clients)
 }
 
-// switching says whether it is a command that changes something. There is no power cycle (R4).
+// switching says whether it is a command that changes something. There is no power cycle (R4); a reset is for devices that know nothing else.
 func switching(a ha.DeviceAction) bool {
-	return a == ha.DeviceOff || a == ha.DeviceOn || a == ha.DeviceRevoke || a == ha.DevicePoison
+	return a == ha.DeviceOff || a == ha.DeviceOn || a == ha.DeviceRevoke || a == ha.DevicePoison || a == ha.DeviceReset
 }

@@ -43,6 +43,8 @@ func doing(a ha.DeviceAction) string {
 		return "taking its access to storages away"
 	case ha.DevicePoison:
 		return "writing its poison pill"
+	case ha.DeviceReset:
+		return "having it reset"
 	}
 	return fmt.Sprintf("action %q", string(a))
 }

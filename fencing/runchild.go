@@ -23,7 +23,7 @@ func RunChild(args []string, stdin io.Reader, stdout io.Writer, methods Methods)
 	err := runChild(args, stdin, methods)
 	a := answer{Accepted: err == nil}
 	if err != nil {
-		a = answer{Kind: kindName(err), Text: Printable(err.Error(), 4*maxText)}
+		a = answer{Kind: kindName(err), Text: Printable(err.Error(), 4*maxText), Perhaps: MayHaveWorked(err)}
 	}
 	if werr := json.NewEncoder(stdout).Encode(a); werr != nil || err != nil {
 		return 1

@@ -100,7 +100,7 @@ func (d *device) command(ctx context.Context, f func(*gofish.APIClient) error) e
 	if err == nil {
 		err = f(c)
 	}
-	return translate(ctx, err, scrubber(d.s.user, password))
+	return translate(ctx, err, fencing.Scrubber(d.s.user, password))
 }
 
 func checkSession(c *gofish.APIClient) error {

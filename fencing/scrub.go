@@ -1,4 +1,4 @@
-package redfish
+package fencing
 
 import (
 	"encoding/base64"
@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// scrubber removes a password, in the shapes that it takes on the wire, from texts of a device that echoes it.
-func scrubber(user, password string) *strings.Replacer {
+// Scrubber removes a password of HTTP's basic authentication, in the shapes that it takes on the wire, from texts of a device that
+// echoes it.
+func Scrubber(user, password string) *strings.Replacer {
 	quoted, _ := json.Marshal(password)
 	shapes := []string{
 		base64.StdEncoding.EncodeToString([]byte(user + ":" + password)),
