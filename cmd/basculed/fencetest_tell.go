@@ -142,6 +142,8 @@ func answer(step ladder.PreviewStep, s subject, r ha.DeviceReading) string {
 		return storagesAnswer(r)
 	case ha.PoisonDevice:
 		return fmt.Sprintf("message on %d of %d disks", r.Pills, r.Disks)
+	case ha.ResetDevice:
+		return "ready to reset it"
 	}
 	return ""
 }

@@ -81,22 +81,31 @@ func (d storageBay) Read(_ context.Context, clients []string) ([]ha.StorageReadi
 }
 func (d storageBay) Revoke(context.Context, []string) error { d.note("REVOKE " + d.name); return nil }
 
+type resetBay struct{ bay }
+
+func (d resetBay) Read(ctx context.Context) error {
+	_, err := d.bay.Read(ctx)
+	return err
+}
+func (d resetBay) Reset(context.Context) error { d.note("RESET " + d.name); return nil }
+
 func (b *bays) methods() fencing.Methods {
 	at := func(s map[string]string) bay { return bay{b, s["name"]} }
 	return fencing.Methods{
 		{Name: "bmc", Power: func(s map[string]string) (fencing.PowerDevice, error) { return at(s), nil }},
 		{Name: "ceph", Storage: func(s map[string]string) (fencing.StorageDevice, error) { return storageBay{at(s)}, nil }},
+		{Name: "robot", Reset: func(s map[string]string) (fencing.ResetDevice, error) { return resetBay{at(s)}, nil }},
 		{Name: "sbd", Poison: func(s map[string]string) (fencing.PoisonDevice, error) { return poisonBay{at(s)}, nil }},
 	}
 }
 
-// rack is node2 with a level of its controller, one of its storages and one of its disks, then a person; node3 with a controller;
-// a witness. All live and their devices were seen in order.
+// rack is node2 with a level of its controller, one of its storages and one of its disks, then a person; node3 with a controller,
+// then a reset service; a witness. All live and their devices were seen in order.
 func rack(t *testing.T) (*bays, *fenceTester, api.View) {
 	t.Helper()
-	b := &bays{power: map[string]fencing.Reading{"bmc2": {Power: ha.PowerOn, SystemUUID: uuid2}, "bmc3": {Power: ha.PowerOn, SystemUUID: uuid3}}, hangs: map[string]bool{}}
+	b := &bays{power: map[string]fencing.Reading{"bmc2": {Power: ha.PowerOn, SystemUUID: uuid2}, "bmc3": {Power: ha.PowerOn, SystemUUID: uuid3}, "robot3": {}}, hangs: map[string]bool{}}
 	var specs []fencing.Spec
-	for _, s := range [][3]string{{"bmc2", "node2", "bmc"}, {"ceph2", "node2", "ceph"}, {"sbd2", "node2", "sbd"}, {"bmc3", "node3", "bmc"}} {
+	for _, s := range [][3]string{{"bmc2", "node2", "bmc"}, {"ceph2", "node2", "ceph"}, {"sbd2", "node2", "sbd"}, {"bmc3", "node3", "bmc"}, {"robot3", "node3", "robot"}} {
 		specs = append(specs, fencing.Spec{Name: s[0], Node: ha.NodeName(s[1]), Method: s[2], Settings: map[string]string{"name": s[0]}})
 	}
 	began := time.Now()
@@ -110,7 +119,7 @@ func rack(t *testing.T) (*bays, *fenceTester, api.View) {
 	manual := []ladder.Device{{Name: "manual"}}
 	plans := map[ha.NodeName]ladder.Plan{
 		"node2": {Levels: [][]ladder.Device{{{Name: "bmc2", Kind: ha.PowerDevice}}, {{Name: "ceph2", Kind: ha.StorageDevice, Storages: []string{"ceph-vm"}}, {Name: "sbd2", Kind: ha.PoisonDevice, MsgWait: 20 * time.Second}}, manual}},
-		"node3": {Levels: [][]ladder.Device{{{Name: "bmc3", Kind: ha.PowerDevice}}, manual}},
+		"node3": {Levels: [][]ladder.Device{{{Name: "bmc3", Kind: ha.PowerDevice}}, {{Name: "robot3", Kind: ha.ResetDevice}}, manual}},
 		"wit":   {Levels: [][]ladder.Device{manual}},
 	}
 	tm, err := ha.Profile("normal")
@@ -130,7 +139,7 @@ func rack(t *testing.T) (*bays, *fenceTester, api.View) {
 		v.Snapshot.Leases[n] = ha.Versioned[ha.LeaseRecord]{Rec: ha.LeaseRecord{Node: n, Incarnation: boot}}
 	}
 	live("node2", uuid2, ha.DeviceCheck{Device: "bmc2"}, ha.DeviceCheck{Device: "ceph2", Kind: ha.StorageDevice}, ha.DeviceCheck{Device: "sbd2", Kind: ha.PoisonDevice})
-	live("node3", uuid3, ha.DeviceCheck{Device: "bmc3"})
+	live("node3", uuid3, ha.DeviceCheck{Device: "bmc3"}, ha.DeviceCheck{Device: "robot3", Kind: ha.ResetDevice})
 	tm.DeviceTimeout = 50 * time.Millisecond
 	tester := newFenceTester(specs, plans, tm, x)
 	return b, &tester, v
@@ -168,9 +177,9 @@ func TestFenceTestReadsOnly(t *testing.T) {
 			edit(v, "node2", func(r *ha.NodeRecord) { r.State = state })
 			a := tester.run(t.Context(), v, "")
 			slices.Sort(b.asked)
-			want := []string{"read bmc2", "read bmc3", "read ceph2 of " + client, "read sbd2"}
+			want := []string{"read bmc2", "read bmc3", "read ceph2 of " + client, "read robot3", "read sbd2"}
 			if state == ha.NodeFencing || state == ha.NodeSuspect { // the leader needs them
-				want = []string{"read bmc3"}
+				want = []string{"read bmc3", "read robot3"}
 			}
 			if !slices.Equal(b.asked, want) {
 				t.Errorf("%s, %s: asked %q, want %q", state, power, b.asked, want)
@@ -184,14 +193,15 @@ func TestFenceTestReadsOnly(t *testing.T) {
 
 func TestFenceTestTells(t *testing.T) {
 	_, tester, v := rack(t)
-	a := tester.run(t.Context(), v, "node2")
-	if len(a.Nodes) != 1 || len(a.Nodes[0].Levels) != 3 || a.Nodes[0].SelfFence.After != 14.5 || !a.Nodes[0].SelfFence.Armed {
+	a := tester.run(t.Context(), v, "")
+	if len(a.Nodes) != 2 || len(a.Nodes[0].Levels) != 3 || a.Nodes[0].SelfFence.After != 14.5 || !a.Nodes[0].SelfFence.Armed {
 		t.Fatalf("%+v", a.Nodes)
 	}
 	for name, want := range map[string]api.FenceTestDevice{
 		"bmc2":   {Method: "bmc", Kind: ha.PowerDevice, Would: "off", Answer: "on, right system UUID", Proof: ha.PowerOffConfirmed, Read: true},
 		"ceph2":  {Method: "ceph", Kind: ha.StorageDevice, Would: "revoke", Answer: "open: ceph-vm", Proof: ha.StorageRevoked, Read: true},
 		"sbd2":   {Method: "sbd", Kind: ha.PoisonDevice, Would: "poison", Answer: "message on 0 of 3 disks", Proof: ha.PoisonPill, Read: true},
+		"robot3": {Method: "robot", Kind: ha.ResetDevice, Would: "reset", Answer: "ready to reset it", Proof: ha.NewBoot, Read: true},
 		"manual": {Method: "manual", Kind: ha.ManualDevice, Would: "by hand", Proof: ha.OperatorConfirmed},
 	} {
 		d := device(t, a, name)
@@ -218,6 +228,8 @@ func TestFenceTestFinds(t *testing.T) {
 		{"tells no machine", func(b *bays, _ api.View) { b.power["bmc2"] = fencing.Reading{Power: ha.PowerOn} }, "bmc2", "does not tell which machine"},
 		{"unreachable", func(b *bays, _ api.View) { delete(b.power, "bmc2") }, "bmc2", "no route to host"},
 		{"hangs", func(b *bays, _ api.View) { b.hangs["bmc2"] = true }, "bmc2", "no answer"},
+		{"a reset service that is away", func(b *bays, _ api.View) { delete(b.power, "robot3") }, "robot3", "no route to host"},
+		{"a reset service never seen in order", func(_ *bays, v api.View) { edit(v, "node3", func(r *ha.NodeRecord) { r.Devices = r.Devices[:1] }) }, "robot3", "never found ready to reset"},
 		{"revoked although alive", func(b *bays, _ api.View) { b.revoked = []string{"ceph2"} }, "ceph2", "does not find the access of node2 to ceph-vm open"},
 		{"a message although alive", func(b *bays, _ api.View) { b.pills = 2 }, "sbd2", "a message for node2 on 2 of 3 disks"},
 		{"never seen in order", func(_ *bays, v api.View) { edit(v, "node2", func(r *ha.NodeRecord) { r.Devices = nil }) }, "bmc2", "answers well now, but may not be used yet: it never read"},

@@ -24,8 +24,8 @@ func newFenceTest(h *hactl) *cobra.Command {
 			"hactl waits 30 s for it unless --timeout says otherwise.\n\n" +
 			"Some devices (power strips, most fence agents) do not tell which machine they switch and prove nothing until somebody has tried:\n" +
 			"switch NODE off and on with DEVICE yourself, see that it was this machine, then say so with --confirm DEVICE.\n\n" +
-			"Exit code: 0 every node could be proven off today by at least one device (power or poison pill: storages taken away and\n" +
-			"its own watchdog do not count), 1 one could not or the test was refused, 2 no answer.",
+			"Exit code: 0 every node could be proven off today by at least one device (power, poison pill, or a reset whose next boot\n" +
+			"proves it: storages taken away and its own watchdog do not count), 1 one could not or the test was refused, 2 no answer.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			node := ""
 			if len(args) > 0 {

@@ -83,6 +83,8 @@ func deviceNote(node ha.NodeName, d api.FenceTestDevice) string {
 		parts = append(parts, d.Why)
 	case d.Kind == ha.ManualDevice:
 		parts = append(parts, fmt.Sprintf("a person looks, then hactl confirm-off %s", node))
+	case d.Kind == ha.ResetDevice:
+		parts = append(parts, "proven when it has booted and registers again")
 	case d.After > 0:
 		parts = append(parts, fmt.Sprintf("proven %s after the message is read back", api.Seconds(d.After)))
 	}

@@ -74,6 +74,8 @@ func TestDeviceNote(t *testing.T) {
 		{api.FenceTestDevice{Kind: ha.PowerDevice, Answer: "on, right system UUID"}, "on, right system UUID"},
 		{api.FenceTestDevice{Kind: ha.PowerDevice, Answer: "on, another system UUID", Problem: "wrong", Why: "wrong"}, "on, another system UUID; wrong"},
 		{api.FenceTestDevice{Kind: ha.PoisonDevice, Problem: "no disk", Why: "no armed watchdog"}, "no disk; no armed watchdog"},
+		{api.FenceTestDevice{Kind: ha.ResetDevice, Answer: "ready to reset it"}, "ready to reset it; proven when it has booted and registers again"},
+		{api.FenceTestDevice{Kind: ha.ResetDevice, Problem: "locked", Why: "locked"}, "locked"},
 		{api.FenceTestDevice{Kind: ha.PoisonDevice, Answer: "message on 0 of 3 disks", After: 20}, "message on 0 of 3 disks; proven 20 s after the message is read back"},
 		{api.FenceTestDevice{Kind: ha.ManualDevice}, "a person looks, then hactl confirm-off n"},
 	} {

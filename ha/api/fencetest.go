@@ -26,7 +26,7 @@ type FenceTestNode struct {
 	Node        ha.NodeName         `json:"node"`
 	State       ha.NodeState        `json:"state"`
 	Incarnation ha.Incarnation      `json:"incarnation"`
-	Provable    bool                `json:"provable"` // at least one device could prove it off today
+	Provable    bool                `json:"provable"` // at least one device could prove it off today, or reset it so that its next boot does
 	Verdict     string              `json:"verdict"`
 	Levels      [][]FenceTestDevice `json:"levels"` // tried in order, the devices of one together
 	SelfFence   FenceTestSelf       `json:"self_fence"`
@@ -37,7 +37,7 @@ type FenceTestDevice struct {
 	Name     string        `json:"name"`
 	Method   string        `json:"method"`
 	Kind     ha.DeviceKind `json:"kind"`
-	Would    string        `json:"would"`             // off, revoke, poison, by hand
+	Would    string        `json:"would"`             // off, revoke, poison, reset, by hand
 	Read     bool          `json:"read"`              // it was asked just now
 	Took     int64         `json:"took_ms"`           // how long it took to answer or to fail; without the wait for its turn
 	Answer   string        `json:"answer,omitempty"`  // what it said

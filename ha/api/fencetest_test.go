@@ -57,6 +57,31 @@ func TestFenceTestNeedsAllOfALevel(t *testing.T) {
 	}
 }
 
+func TestFenceTestOfAResetService(t *testing.T) {
+	robot := api.FenceTestDevice{Name: "robot", Kind: ha.ResetDevice, Usable: true, Proof: ha.NewBoot}
+	locked := robot
+	locked.Usable, locked.Name = false, "locked"
+	bmc := api.FenceTestDevice{Name: "bmc", Kind: ha.PowerDevice, Usable: true, Proof: ha.PowerOffConfirmed}
+	for _, c := range []struct {
+		levels   [][]api.FenceTestDevice
+		provable bool
+		verdict  string
+	}{
+		{[][]api.FenceTestDevice{{robot}}, true, "n would be reset by robot, and proven ended by its next boot (NewBoot) if it comes up again; without it by a person only"},
+		{[][]api.FenceTestDevice{{robot, locked}}, true, "n would be reset by robot, and"},
+		{[][]api.FenceTestDevice{{locked}}, false, "nothing could prove n's end today (locked could not)"},
+		{[][]api.FenceTestDevice{{robot}, {bmc}}, true, "n would be proven off by bmc (PowerOffConfirmed)"},
+	} {
+		f := apitest.NewFake(apitest.Well())
+		f.FenceTestIs(api.FenceTest{Nodes: []api.FenceTestNode{{Node: "n", Incarnation: "b", Levels: c.levels}}})
+		client, _ := serve(t, f)
+		got, err := client.FenceTest(t.Context(), "")
+		if err != nil || got.Nodes[0].Provable != c.provable || !strings.Contains(got.Nodes[0].Verdict, c.verdict) {
+			t.Errorf("%v: %+v, want %q", err, got, c.verdict)
+		}
+	}
+}
+
 func TestFenceTestRefused(t *testing.T) {
 	witness := func() api.View {
 		v := apitest.Well()

@@ -9,7 +9,7 @@ import (
 
 // judge sums a node up from its levels: whether a device could prove it off today, and how it would go, in one sentence.
 func (n *FenceTestNode) judge() {
-	best, storages, broken := "", "", []string{}
+	best, storages, resets, broken := "", "", []string{}, []string{}
 	for _, level := range n.Levels {
 		reached := best == "" // a level after the one that proves it is not
 		if how := complete(level); how != "" && reached {
@@ -20,12 +20,14 @@ func (n *FenceTestNode) judge() {
 			case d.Kind == ha.ManualDevice:
 			case !d.Usable:
 				broken = append(broken, d.Name)
+			case d.Kind == ha.ResetDevice && reached:
+				resets = append(resets, d.Name)
 			case d.Proof == ha.StorageRevoked && storages == "" && reached:
 				storages = fmt.Sprintf("guests with all their disks on %s would be free as soon as %s reads them revoked (StorageRevoked)", list(d.Storages), d.Name)
 			}
 		}
 	}
-	n.Provable = best != ""
+	n.Provable = best != "" || len(resets) > 0
 	defer func() {
 		if n.State == ha.NodeFenced {
 			n.Verdict = fmt.Sprintf("%s is fenced: this boot's end is proven already. Were it not: %s", n.Node, n.Verdict)
@@ -38,6 +40,9 @@ func (n *FenceTestNode) judge() {
 		n.Verdict = fmt.Sprintf("%s is %s: its devices are left to the leader, which needs them now; hactl status shows what they say", n.Node, n.State)
 	case n.Provable:
 		n.Verdict = fmt.Sprintf("%s would be proven off by %s", n.Node, best)
+		if best == "" {
+			n.Verdict = fmt.Sprintf("%s would be reset by %s, and proven ended by its next boot (NewBoot) if it comes up again", n.Node, list(resets))
+		}
 		if storages != "" {
 			n.Verdict += "; " + storages
 		}

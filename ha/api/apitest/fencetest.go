@@ -85,6 +85,8 @@ func fenceTestDevice(c ha.DeviceCheck, took int64) api.FenceTestDevice {
 		d.Method, d.Kind, d.Answer, d.Proof, d.Storages = "ceph-blocklist", c.Kind, "open: ceph-vm, cephfs", ha.StorageRevoked, []string{"ceph-vm", "cephfs"}
 	case ha.PoisonDevice:
 		d.Method, d.Kind, d.Answer, d.Proof, d.After = "sbd", c.Kind, "message on 0 of 3 disks", ha.PoisonPill, 20
+	case ha.ResetDevice:
+		d.Method, d.Kind, d.Answer, d.Proof = "hetzner-robot", c.Kind, "ready to reset it", ha.NewBoot
 	}
 	d.Would = string(d.Kind.Action())
 	if c.Problem != "" {
