@@ -5,6 +5,7 @@ import (
 	"bascule/fencing"
 	"bascule/fencing/cephblocklist"
 	"bascule/fencing/fenceagent"
+	"bascule/fencing/hetznerrobot"
 	"bascule/fencing/ipmi"
 	"bascule/fencing/manual"
 	"bascule/fencing/redfish"
@@ -21,6 +22,7 @@ func All() fencing.Methods {
 		sbd.Method,
 		cephblocklist.Method,
 		scsipr.Method,
+		hetznerrobot.Method,
 		manual.Method,
 	}
 }

@@ -39,7 +39,7 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing found")
 	}
-	for _, want := range []string{`"a"`, "two devices", "node3", "has no name", `"b"`, "has no node", `"c" of node4`, "redfish, ipmi, fence-agent, sbd, ceph-blocklist, scsi-pr, manual", `"d" of node5`, `"user" is missing`, `"password_file" is missing`} {
+	for _, want := range []string{`"a"`, "two devices", "node3", "has no name", `"b"`, "has no node", `"c" of node4`, "redfish, ipmi, fence-agent, sbd, ceph-blocklist, scsi-pr, hetzner-robot, manual", `"d" of node5`, `"user" is missing`, `"password_file" is missing`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
