@@ -40,6 +40,8 @@ func underWay(d Device, m DeviceMemory) bool {
 		return !within(d.Storages, m.Revoked)
 	case ha.PoisonDevice:
 		return m.PillSince == 0 // from then on it is a matter of time
+	case ha.ResetDevice:
+		return false // so it is from the answer on
 	}
 	return m.FirstOff == 0
 }

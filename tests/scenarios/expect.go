@@ -184,9 +184,9 @@ func (s *Scenario) expectCommands(f []string) (expectation, error) {
 	}
 	i := slices.IndexFunc(s.site.spec.Devices, func(d sim.DeviceSpec) bool { return d.Name == name })
 	if i < 0 || s.site.spec.Devices[i].Kind == ha.PoisonDevice {
-		return expectation{}, fmt.Errorf("write: commands DEVICE: read* off read*, with a power or storage device of this site")
+		return expectation{}, fmt.Errorf("write: commands DEVICE: read* off read*, with a power, storage or reset device of this site")
 	}
-	want, err := pattern(f[1:], []string{"read", "off", "on", "revoke"})
+	want, err := pattern(f[1:], []string{"read", "off", "on", "revoke", "reset"})
 	if err != nil {
 		return expectation{}, err
 	}

@@ -63,7 +63,7 @@ var siteWords = map[string]string{
 	"nodes": "N", "witness": "(node N+1)", "profile": "fast|normal|patient", "timing": "NAME DURATION", "seed": "N", "token": "DURATION",
 	"watchdog": "NODE|all hw|mux|softdog|none", "memory": "NODE|all GIGABYTES", "boot-time": "NODE|all DURATION", "drift": "NODE|all PPM",
 	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
-	"device": "NAME power|outlet|storage|poison for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
+	"device": "NAME power|outlet|storage|poison|reset for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
 	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE",
 	"max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
 }

@@ -17,7 +17,7 @@ func (t *site) device(f []string) error {
 	if outlet {
 		kind = ha.PowerDevice
 	}
-	if kind != ha.PowerDevice && kind != ha.StorageDevice && kind != ha.PoisonDevice {
+	if kind != ha.PowerDevice && kind != ha.StorageDevice && kind != ha.PoisonDevice && kind != ha.ResetDevice {
 		return fmt.Errorf("%q is no kind of device", f[1])
 	}
 	t.devices = append(t.devices, sim.DeviceSpec{Name: f[0], Kind: kind, Node: f[3], Storages: f[4:], Outlet: outlet})

@@ -41,6 +41,7 @@ type audit struct {
 	managed   map[ha.VMID]managedSight
 	foretold  map[ha.Incarnation]foretold
 	limits    limitsSeen
+	resets    map[ha.NodeName]resetSight
 }
 
 // leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
@@ -61,7 +62,7 @@ func (w *World) Audit() {
 		sights: map[ha.NodeName]fenceSight{}, asking: map[string]time.Duration{}, wrote: map[ha.NodeName]wroteNode{},
 		inactive: map[onNode]time.Duration{}, freeSince: map[ha.VMID]freed{}, fencedAt: map[ha.NodeName][]time.Duration{}, failed: map[ha.VMID]int{},
 		readAt: map[readFor]time.Duration{}, takenAt: map[ha.Incarnation]time.Duration{}, early: map[ha.Incarnation]bool{}, managed: map[ha.VMID]managedSight{},
-		foretold: map[ha.Incarnation]foretold{}, limits: newLimitsSeen()}
+		foretold: map[ha.Incarnation]foretold{}, limits: newLimitsSeen(), resets: map[ha.NodeName]resetSight{}}
 	w.judge.audit = a
 	for _, d := range w.machine.devices {
 		d.asked = a.looked

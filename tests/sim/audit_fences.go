@@ -72,11 +72,19 @@ func (a *audit) ways(h *Host, rec ha.NodeRecord) []way {
 	var out []way
 	switch {
 	case rec.State == ha.NodeFencing && s.back && !storages && f.Operator == "":
-		out = append(out, way{"it is back in order", s.since, a.slack() + t.LevelTimeout/2 + a.msgWait(n, f)})
+		wait := a.slack() + t.LevelTimeout/2 + a.msgWait(n, f)
+		if len(f.Resets) > 0 { // one that was told may still come
+			wait += t.BootTime
+		}
+		out = append(out, way{"it is back in order", s.since, wait})
 	case rec.State == ha.NodeFencing && !s.back:
 		free, may := a.limits.free[n]
 		if level, ok := a.powerLevel(n, rec); ok && may {
 			out = append(out, way{"its power device works", max(s.since, free), a.slack() + a.othersTurns() + time.Duration(level)*t.LevelTimeout})
+		}
+		if level, ok := a.resetLevel(n, rec, f); ok && may && h.On() {
+			since := max(s.since, free, a.j.quiet.hosts[h.Name]) // a boot that cannot register proves nothing
+			out = append(out, way{"its reset service works", since, a.slack() + a.othersTurns() + time.Duration(level)*t.LevelTimeout + a.resetTakes(h)})
 		}
 		if missing := a.unrevoked(h, rec); missing != "" && may {
 			out = append(out, way{"access to " + missing + " can be taken away", max(s.since, free), a.slack() + a.othersTurns()})

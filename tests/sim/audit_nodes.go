@@ -24,6 +24,7 @@ func (a *audit) node(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 		}
 	}
 	a.seeFenced(x, n, old, rec)
+	a.resetIntents(x, truth, n)
 	f := truth.Fences[n].Rec
 	if rec.State == ha.NodeFencing && old.State != ha.NodeFencing && f.Operator == "" {
 		a.fencing(x, n, rec.Incarnation)

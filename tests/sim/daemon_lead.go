@@ -164,6 +164,7 @@ func (d *Daemon) device(c ha.DeviceCommand) {
 	}
 	term := d.lead.term
 	d.w.machine.Do(d.p, d.h.Name, c, func(r ha.DeviceReading) {
+		d.w.judge.resetAnswered(r)
 		if d.lead.term == term {
 			d.answer(r)
 		}

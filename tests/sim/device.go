@@ -15,7 +15,7 @@ type DeviceSpec struct {
 	Outlet   bool          // power: it feeds one supply of the machine, which runs while one of its outlets has power
 }
 
-// Device is a fencing device: a BMC, a storage's administration, or the disks of poison pills.
+// Device is a fencing device: a BMC, a storage's administration, the disks of poison pills, or a reset service.
 type Device struct {
 	Name string
 
@@ -36,6 +36,7 @@ type Device struct {
 	claimed map[ha.DeviceAction]bool // what it says that it did
 	offFrom time.Duration            // a switching off that is under way: from, until
 	offAt   time.Duration
+	late    bool                                    // a reset just now met another boot than it was told for
 	pills   []bool                                  // by disk: a message lies in the node's slot
 	asked   func(device string, c ha.DeviceCommand) // told of what reaches a storage device
 }
@@ -147,6 +148,8 @@ func (d *Device) handle(c ha.DeviceCommand, there func() bool, answer func(ha.De
 			if d.asked != nil {
 				d.asked(d.Name, c)
 			}
+		case ha.ResetDevice:
+			d.reset(c, &r)
 		default:
 			r.Problem = "there is no such device"
 		}

@@ -27,6 +27,7 @@ type deviceCall struct {
 	child *Proc         // a switching command's process
 	sent  time.Duration // when the child began to talk to the device
 	died  time.Duration
+	heard bool // the device's own answer is there
 }
 
 // Do carries out a device command for a process of a host, as fencing.Executor does: one command at a time per device and caller; an
@@ -161,6 +162,7 @@ func (k *deviceCall) answered(r ha.DeviceReading) {
 		k.end("the helper process was killed, as it is when the leadership ends")
 		return
 	}
+	k.heard = true
 	if k.c.Action == ha.DeviceRead {
 		k.r.Power, k.r.SystemUUID, k.r.Storages, k.r.Pills, k.r.Disks = r.Power, r.SystemUUID, r.Storages, r.Pills, r.Disks
 	}
@@ -179,6 +181,7 @@ func (k *deviceCall) end(problem string) {
 		k.release()
 	}
 	k.r.Answered, k.r.Problem = k.p.Clock().Now(), problem
+	k.r.Perhaps = k.c.Action == ha.DeviceReset && problem != "" && k.sent != 0 && !k.heard
 	if problem != "" {
 		k.r.Power, k.r.Storages, k.r.Pills, k.r.Disks, k.r.SystemUUID = ha.PowerUnknown, nil, 0, 0, ""
 	}

@@ -39,6 +39,7 @@ type Judge struct {
 	byHand     map[ha.VMID]bool      // an operator started, moved or took it in hand: where it runs is not the agents' doing alone
 	handStart  map[ha.VMID]handStart // the last one
 	crashed    map[ha.VMID]bool      // its process was made to end, by a fault or its operator
+	toldResets []told                // resets that may be carried out
 	quiet      quiet
 	audit      *audit
 }
@@ -67,8 +68,8 @@ func newJudge(w *World) *Judge {
 	}
 	w.store.OnApply(j.applied)
 	w.machine.OnStart = j.started
-	w.machine.OnReset = func(host, why string) { j.hostEnded(host, "reset by "+why, why == "button") }
-	w.machine.OnPowerOff = func(host, by string) { j.hostEnded(host, "switched off by "+by, by == "mains") }
+	w.machine.OnReset = func(host, why string) { j.hostEnded(host, why, "reset by "+why, why == "button") }
+	w.machine.OnPowerOff = func(host, by string) { j.hostEnded(host, by, "switched off by "+by, by == "mains") }
 	w.loop.Every(500*time.Millisecond, j.patrol)
 	return j
 }
@@ -160,7 +161,7 @@ func (j *Judge) started(host string, _ ha.Incarnation, id ha.VMID) {
 }
 
 // hostEnded judges the end of a machine: a healthy one is fenced or reset only for a reason.
-func (j *Judge) hostEnded(host, how string, byFault bool) {
+func (j *Judge) hostEnded(host, by, how string, byFault bool) {
 	if byFault {
 		return
 	}
@@ -174,7 +175,7 @@ func (j *Judge) hostEnded(host, how string, byFault bool) {
 	if !healthy { // without a permit it runs nothing, or should not
 		return
 	}
-	if now-j.permitFrom[host] < j.w.spec.Timing.DeviceTimeout+3*time.Second { // what was sent about the boot before hits this one: devices know no boots
+	if j.lateReset(by) || now-j.permitFrom[host] < j.w.spec.Timing.DeviceTimeout+3*time.Second { // what was sent about the boot before hits this one: devices know no boots
 		j.res.FalseFences++
 		return
 	}
@@ -199,7 +200,9 @@ func (j *Judge) command(c Command) {
 	case "fence":
 		j.wanted[c.Args[0]] = until + time.Hour // a request that waits for a leader is carried out by the next one
 	case "device-lies":
-		j.lied[j.w.device(c).Spec().Node] = true
+		if j.w.device(c).Spec().Kind != ha.ResetDevice { // nothing that such a one says is to be believed
+			j.lied[j.w.device(c).Spec().Node] = true
+		}
 	case "device-wrong-machine":
 		j.lied[j.w.device(c).Spec().Node] = true
 		j.lied[c.Args[1]] = true

@@ -123,7 +123,7 @@ func (j *Judge) covered(h ha.Holder, g ha.GuestRecord) bool {
 }
 
 // commands is R4 and R3 for devices: only the current term, only after its intent is stored, only off and on (and what takes access
-// away), on only for a node that is fenced.
+// away, or resets where nothing else is known), on only for a node that is fenced.
 func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 	truth := j.w.store.Truth()
 	f, ok := truth.Fences[c.Node]
@@ -133,7 +133,8 @@ func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 		j.violate("R4", "%s sends %q to %s under term %d, the leader's is %d", d.h.Name, c.Action, c.Device, c.Term, truth.Term)
 	case c.Deadline > d.state.Lease.Leased || d.now().Add(c.Timeout) >= d.state.Lease.Leased:
 		j.violate("R4", "%s sends %q to %s with too little of its leadership left", d.h.Name, c.Action, c.Device)
-	case c.Action != ha.DeviceOff && c.Action != ha.DeviceOn && c.Action != ha.DeviceRevoke && c.Action != ha.DevicePoison:
+	case c.Action != ha.DeviceOff && c.Action != ha.DeviceOn && c.Action != ha.DeviceRevoke && c.Action != ha.DevicePoison &&
+		!(c.Action == ha.DeviceReset && j.w.machine.Device(c.Device).Spec().Kind == ha.ResetDevice):
 		j.violate("R4", "%s sends %q to %s: there is no such command", d.h.Name, c.Action, c.Device)
 	case c.Action == ha.DeviceOn && truth.Nodes[c.Node].Rec.State != ha.NodeFenced:
 		j.violate("R4", "%s switches %s on, which is %s", d.h.Name, c.Node, truth.Nodes[c.Node].Rec.State)
@@ -142,6 +143,7 @@ func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 	case c.Action != ha.DeviceOn && (!ok || f.Rec.Incarnation != c.Incarnation || !slices.Contains(f.Rec.Commanded, c.Device)) && j.mustEpoch == 0:
 		j.violate("R4", "%s sends %q to %s for %s (boot %s) although no intent is stored", d.h.Name, c.Action, c.Device, c.Node, c.Incarnation)
 	}
+	j.resets(d, c)
 }
 
 // revokes is R3's "exactly that lease": a lease is revoked only of an incarnation that the record proves.

@@ -129,13 +129,13 @@ func (c *Scene) Stored() []Stored { return c.stored }
 // Proofs are the kinds of proof committed about a node so far, each once for a boot, in order.
 func (c *Scene) Proofs(node string) []string { return c.proofs[ha.NodeName(node)] }
 
-// Resets are the machines that a watchdog or a poison pill has reset.
+// Resets are the machines that a watchdog, a poison pill or a reset service has reset.
 func (c *Scene) Resets() []Ended { return c.resets }
 
 // PowerOffs are the machines that a fencing device switched off.
 func (c *Scene) PowerOffs() []Ended { return c.offs }
 
-// Commands are the actions that a power or storage device has taken, in order: read, off, on, revoke.
+// Commands are the actions that a power, storage or reset device has taken, in order: read, off, on, revoke, reset.
 func (c *Scene) Commands(device string) []string { return *c.tap.devices[device] }
 
 // Starts is how many guest processes began to run after the world's start.

@@ -17,6 +17,7 @@ func RandomSpec(seed uint64) Spec {
 	rare.hardware(&s)
 	d.faults(&s)
 	(&draw{r: rand.New(rand.NewPCG(seed^0x11417, 0xfe4ce))}).limits(&s) // a stream of its own: the sites of old seeds stay what they were
+	rented(&s, seed)
 	return s
 }
 

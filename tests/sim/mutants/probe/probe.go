@@ -17,8 +17,8 @@ import (
 )
 
 // Probe says what to look at. Script is empty for the faults that the seed draws; else these commands, in which "a~b" is a duration or
-// time between the two, $a $b $c are different nodes with guests, $g a guest of $a and $bmc its power device. Site lists restrictions:
-// watchdog=KIND, devices=none|bmc|outlet|ceph|pill|pills|hasty (a pill with too short a msgwait), joined by +, clients=N addresses for each node, timing=PROFILE,
+// time between the two, $a $b $c are different nodes with guests, $g a guest of $a $bmc its power device and $robot its reset service. Site lists restrictions:
+// watchdog=KIND, devices=none|bmc|outlet|ceph|pill|pills|robot|hasty (a pill with too short a msgwait), joined by +, clients=N addresses for each node, timing=PROFILE,
 // grace=TIME, nodes=N, max-concurrent=N, min-healthy=PERCENT, priority-delay=TIME, after=on; what draws or replaces more stands first.
 type Probe struct {
 	Site   []string `json:"site,omitempty"`
@@ -181,6 +181,8 @@ func devices(s *sim.Spec, kinds string) error {
 				spec.Kind, spec.Storages, wait = ha.PoisonDevice, []string{"iscsi"}, s.Timing.WatchdogTimeout/2
 			case "pills":
 				spec.Kind, spec.Storages, wait = ha.PoisonDevice, []string{"ceph", "iscsi", "third"}, 2*s.Timing.WatchdogTimeout
+			case "robot":
+				spec.Kind, s.Timing.BootTime = ha.ResetDevice, time.Minute
 			default:
 				return fmt.Errorf("devices=%s: there is no kind %q", kinds, k)
 			}
@@ -213,7 +215,7 @@ func names(s sim.Spec) map[string]string {
 		}
 	}
 	r.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-	out := map[string]string{"$a": nodes[0], "$b": nodes[1], "$c": nodes[len(nodes)-1], "$bmc": nodes[0] + "-bmc"}
+	out := map[string]string{"$a": nodes[0], "$b": nodes[1], "$c": nodes[len(nodes)-1], "$bmc": nodes[0] + "-bmc", "$robot": nodes[0] + "-robot"}
 	for _, g := range s.Guests {
 		if g.Node == nodes[0] && out["$g"] == "" {
 			out["$g"] = fmt.Sprint(int(g.ID))
