@@ -75,7 +75,7 @@ func (w *walk) levelPoisoned(level []Device) (evidence string, ok bool) {
 		if evidence != "" {
 			evidence += ", "
 		}
-		evidence += fmt.Sprintf("the message of %s has been on a majority of its disks for %v (msgwait %v)", d.Name, m.PillRead.Sub(m.PillSince), d.MsgWait)
+		evidence += fmt.Sprintf("the message of %s has been on a majority of its disks for %v (msgwait %v)", d.Name, m.PillRead.Sub(m.PillSince).Round(time.Millisecond), d.MsgWait)
 	}
 	return evidence, evidence != ""
 }

@@ -90,5 +90,5 @@ func (w *walk) selfFence() {
 		w.wakeAt(at)
 		return
 	}
-	w.prove(ha.SelfFenceElapsed, nil, fmt.Sprintf("%s was armed and its lease has been gone for %v (W = %v)", f.Node, w.Now.Sub(f.GoneSince), wait))
+	w.prove(ha.SelfFenceElapsed, nil, fmt.Sprintf("%s was armed and its lease has been gone for %v (W = %v)", f.Node, w.Now.Sub(f.GoneSince).Round(time.Millisecond), wait))
 }

@@ -26,7 +26,7 @@ const (
 	EventPowerOff    = "power-off"    // nothing of the node runs any more
 	EventPowerOn     = "power-on"     // power is back, the node begins to boot
 	EventBooted      = "booted"       // its processes start
-	EventReset       = "reset"        // its watchdog fired
+	EventReset       = "reset"        // by its watchdog or its kernel
 	EventNotDead     = "not-dead"     // processes are left after a power cut: the lab itself is broken
 	EventStarted     = "started"      // a process of the node
 	EventExited      = "exited"       // a process of the node
@@ -35,7 +35,7 @@ const (
 	EventSignal      = "signal"
 	EventOperator    = "operator"
 	EventPVE         = "pve"
-	EventSBD         = "sbd" // what a node sees of its slot
+	EventKeys        = "magic-keys" // what a node asked its kernel for
 )
 
 // At is the event's moment.

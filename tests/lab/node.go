@@ -91,15 +91,15 @@ func (n *node) PowerOn() error {
 	return nil
 }
 
-// reset is what the watchdog does: everything dies at once and the node boots again; its power stays on, and a BMC says so.
-func (n *node) reset() {
+// reset is what the watchdog does, or the kernel: everything dies at once and the node boots again; its power stays on, and a BMC says so.
+func (n *node) reset(why string) {
 	n.power.Lock()
 	defer n.power.Unlock()
 	if n.is() != stateOn {
 		return // the power went first
 	}
 	moment := n.stopLife()
-	n.world.events.addAt(moment, EventReset, n.name, "its watchdog fired")
+	n.world.events.addAt(moment, EventReset, n.name, why)
 	if n.kill() != nil {
 		return // reported
 	}
@@ -208,7 +208,7 @@ func (n *node) come() error {
 	n.state, n.bootID, n.boot = stateOn, bootID, nil
 	n.world.events.add(EventBooted, n.name, "boot id "+bootID)
 	n.life = startLife(n)
-	n.watchSlot(n.life.ctx)
+	n.magicKeys(n.life.ctx)
 	return nil
 }
 

@@ -135,7 +135,7 @@ func (w *World) buildNetwork() error {
 func (w *World) buildNode(i int, name string) error {
 	n := &node{world: w, name: name, dir: w.layout.NodeDir(name), state: stateOff}
 	var err error
-	if n.watchdog, err = newWatchdog(w.layout.Node(name, "watchdog.sock"), n.reset); err != nil {
+	if n.watchdog, err = newWatchdog(w.layout.Node(name, "watchdog.sock"), func() { n.reset("its watchdog fired") }); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	w.nodes[name] = n

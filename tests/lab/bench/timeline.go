@@ -134,8 +134,8 @@ func hardwareText(e lab.Event) string {
 	switch e.Kind {
 	case "bmc-command":
 		return "the BMC of " + e.Node + " takes the command " + e.Detail
-	case lab.EventSBD:
-		return e.Node + ", its slot on the disk: " + e.Detail
+	case lab.EventKeys:
+		return e.Node + ": " + e.Detail
 	case lab.EventPowerOff:
 		return e.Node + ": " + e.Detail
 	case lab.EventReset:
