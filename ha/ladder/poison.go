@@ -3,6 +3,7 @@ package ladder
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"bascule/ha"
 )

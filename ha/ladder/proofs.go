@@ -3,6 +3,7 @@ package ladder
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"bascule/ha"
 )
