@@ -22,6 +22,7 @@ type limitsSeen struct {
 	free   map[ha.NodeName]time.Duration // since when neither voters nor anything but other nodes can hold its fencing up
 	top    map[ha.NodeName]time.Duration // since when its guests are the most important ones
 	off    map[ha.NodeName]time.Duration // since when its machine is off and should be switched on again
+	rivals map[ha.NodeName][]ha.NodeName // who else was being fenced while it has waited for its turn
 }
 
 // toldNode is what was asked of the devices of a node that is being fenced.
@@ -35,7 +36,7 @@ type toldNode struct {
 
 func newLimitsSeen() limitsSeen {
 	return limitsSeen{fences: map[ha.NodeName]ha.FenceRecord{}, told: map[ha.NodeName]toldNode{}, unsent: map[ha.NodeName]time.Duration{},
-		enough: never, free: map[ha.NodeName]time.Duration{}, top: map[ha.NodeName]time.Duration{}, off: map[ha.NodeName]time.Duration{}}
+		enough: never, free: map[ha.NodeName]time.Duration{}, top: map[ha.NodeName]time.Duration{}, off: map[ha.NodeName]time.Duration{}, rivals: map[ha.NodeName][]ha.NodeName{}}
 }
 
 // turn is how long a node may keep others waiting, by its terms: an answer, and ten read gaps without an effect.
@@ -244,11 +245,19 @@ func (a *audit) starves(h *Host, truth *ha.Snapshot, from time.Duration) {
 	n := ha.NodeName(h.Name)
 	rec, f, s := truth.Nodes[n].Rec, truth.Fences[n].Rec, a.sights[n]
 	free, ok := a.limits.free[n]
+	if rec.State != ha.NodeFencing || len(f.Commanded) > 0 {
+		delete(a.limits.rivals, n)
+	}
 	if !ok || rec.State != ha.NodeFencing || s.state != rec.State || s.back || s.inc != rec.Incarnation || len(f.Commanded) > 0 || !a.switchable(n, rec) {
 		return
 	}
+	for _, m := range a.w.spec.memberNames() {
+		if m != n && truth.Nodes[m].Rec.State == ha.NodeFencing && !slices.Contains(a.limits.rivals[n], m) {
+			a.limits.rivals[n] = append(a.limits.rivals[n], m)
+		}
+	}
 	waited := a.w.loop.Now() - max(s.since, free, from, a.j.quiet.devices[h.Name], a.limits.unsent[n])
-	if most := a.othersTurns() + a.slack(); waited > most {
+	if most := min(a.othersTurns(), time.Duration(len(a.limits.rivals[n]))*a.turn()) + a.slack(); waited > most {
 		a.j.violate("part4", "the fencing of %s waits for %v with nothing but others in its way; the most is %v", n, waited, most)
 	}
 }

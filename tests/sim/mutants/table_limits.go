@@ -3,8 +3,8 @@ package main
 import "bascule/tests/sim/mutants/probe"
 
 // two are two nodes that stand still at the same time on a site of five with power devices alone.
-func two(site []string, more ...string) probe.Probe {
-	return probe.Probe{Site: append([]string{"nodes=5", "watchdog=none", "devices=bmc", "sound"}, site...), Script: append(more, "20s freeze $a for 75s", "20s freeze $b for 75s")}
+func two(site string) probe.Probe {
+	return probe.Probe{Site: []string{"nodes=5", "watchdog=none", "devices=bmc", "sound", site}, Script: []string{"20s freeze $a for 75s", "20s freeze $b for 75s"}}
 }
 
 // comesOn is a site on which fenced machines are switched on again.
@@ -16,16 +16,17 @@ func comesOn(script ...string) probe.Probe {
 var limited = []Mutant{
 	{Name: "all-at-once", Rule: "fence", Breaks: "any number of nodes is fenced at once",
 		Edits: []Edit{{"ha/leader/limits.go", "case r.MaxConcurrent > 0 && len(busy) >= r.MaxConcurrent:", "case false:"}},
-		Probe: two([]string{"max-concurrent=1"}), Counts: []string{"fence"}},
-	{Name: "turn-for-ever", Rule: "part4", Breaks: "a node whose device says it switched off, and did not, keeps its turn for ever",
+		Probe: two("max-concurrent=1"), Counts: []string{"fence"}},
+	{Name: "turn-for-ever", Rule: "part4", Breaks: "a node whose device says that it switches off, and does not, keeps its turn",
 		Edits: []Edit{{"ha/leader/limits.go", "cmp.Or(mem.Turn, r.now).Add(turnTime(r.Timing))", "cmp.Or(mem.Turn, r.now).Add(1000 * turnTime(r.Timing))"}},
-		Probe: two([]string{"max-concurrent=1"}, "19s device-lies $bmc for 150s"), Counts: []string{"part4"}},
+		Probe: probe.Probe{Site: []string{"nodes=5", "watchdog=none", "devices=bmc", "sound", "max-concurrent=1"},
+			Script: []string{"19s device-stuck $bmc for 90s", "20s freeze $a for 90s", "20s freeze $b for 90s"}}, Counts: []string{"part4"}},
 	{Name: "least-important-fenced-first", Rule: "part4", Breaks: "of the nodes that wait for their turn the one with the least important guests is fenced first",
 		Edits: []Edit{{"ha/leader/limits.go", "cmp.Compare(weight[b], weight[a])", "cmp.Compare(weight[a], weight[b])"}},
-		Probe: two([]string{"max-concurrent=1"}), Counts: []string{"part4"}},
+		Probe: two("max-concurrent=1"), Counts: []string{"part4"}},
 	{Name: "fences-the-majority", Rule: "fence", Breaks: "the leader switches nodes off while too few voters are healthy",
 		Edits: []Edit{{"ha/leader/limits.go", "if healthy >= need {", "if true {"}},
-		Probe: two([]string{"min-healthy=80"}), Counts: []string{"fence"}},
+		Probe: two("min-healthy=80"), Counts: []string{"fence"}},
 	{Name: "min-healthy-rounded-down", Rule: "fence", Breaks: "two of three voters pass for more than 66 percent",
 		Edits: []Edit{{"ha/leader/limits.go", "(r.MinHealthy*len(r.Voters) + 99) / 100", "r.MinHealthy * len(r.Voters) / 100"}},
 		Probe: probe.Probe{Site: []string{"nodes=3", "watchdog=none", "devices=bmc", "sound", "min-healthy=80"}, Script: []string{"20s freeze $a for 75s"}}, Counts: []string{"fence"}},
