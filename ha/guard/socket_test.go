@@ -81,6 +81,12 @@ func TestSocketProtocol(t *testing.T) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+	if st, err := c.Obey(ctx, false); err != nil || st.Slots == nil || st.Slots.Held || !st.Slots.Seen {
+		t.Fatalf("released: %+v, %v", st, err)
+	}
+	if st, err := c.Obey(ctx, true); err != nil || !st.Slots.Held {
+		t.Fatalf("obeys: %+v, %v", st, err)
+	}
 	if st, err := c.Permit(ctx, permitFor(time.Second, 101)); err != nil || st.Phase != node.GuardPermitted || st.PID != os.Getpid() {
 		t.Fatalf("permit: %+v, %v", st, err)
 	}
@@ -92,12 +98,6 @@ func TestSocketProtocol(t *testing.T) {
 	}
 	if _, err := c.Permit(ctx, node.GuardPermit{Deadline: Boottime().Add(time.Second), Incarnation: "boot0"}); !errors.Is(err, ErrRefused) {
 		t.Fatalf("another boot's permit: %v", err)
-	}
-	if st, err := c.Obey(ctx, false); err != nil || st.Slots == nil || st.Slots.Held || !st.Slots.Seen {
-		t.Fatalf("released: %+v, %v", st, err)
-	}
-	if st, err := c.Obey(ctx, true); err != nil || !st.Slots.Held {
-		t.Fatalf("obeys: %+v, %v", st, err)
 	}
 	if st, err := c.Disarm(ctx); err != nil || st.Phase != node.GuardDisarmed || st.Armed {
 		t.Fatalf("disarm: %+v, %v", st, err)
