@@ -44,7 +44,7 @@ var guards = []Mutant{
 		Probe: probe.Probe{Script: []string{"20s stop-guard $a for 5500ms", "40s stop-guard $a for 6s", "60s stop-guard $b for 7s"}}, Counts: []string{"R1", "R2", "R3", "part5"}},
 	{Name: "guard-feeds-unclean", Rule: "R2", Seed: 7, Breaks: "the guard goes on feeding when its guests cannot be killed",
 		Edits: []Edit{{"ha/node/guard_step.go", "\tcase m.s.Held:\n\t\tm.to(GuardFailing", "\tcase false:\n\t\tm.to(GuardFailing"},
-			{"ha/node/guard_watchdog.go", "return m.s.KillFrom.Add(m.s.Timing.KillTime), true", "return 0, false"},
+			{"ha/node/guard_watchdog.go", "end, bounded = m.s.KillFrom.Add(m.s.Timing.KillTime), true", "end, bounded = 0, false"},
 			{"ha/node/guard_step.go", "if s.Held || !s.Overdue {", "if !s.Overdue {"}},
 		Probe: probe.Probe{Site: []string{"watchdog=hw"}, Script: []string{"20s cut all $a * for 70s"}}, Counts: []string{"R1", "R2", "R3"}},
 	{Name: "guard-never-kills", Rule: "R2", Breaks: "the permit's end is no reason to kill",
@@ -63,7 +63,7 @@ var guards = []Mutant{
 		Edits: []Edit{{"ha/timing.go", "WatchdogFeed: 2 * time.Second", "WatchdogFeed: 900 * time.Millisecond"}},
 		Probe: probe.Probe{Site: []string{"watchdog=mux"}}, Counts: []string{"fence"}},
 	{Name: "feeding-longer-than-w", Rule: "R2", Seed: 7, Breaks: "the last feeding may come after kill_time",
-		Edits: []Edit{{"ha/node/guard_watchdog.go", "return m.s.KillFrom.Add(m.s.Timing.KillTime), true", "return m.s.KillFrom.Add(4 * m.s.Timing.KillTime), true"},
+		Edits: []Edit{{"ha/node/guard_watchdog.go", "end, bounded = m.s.KillFrom.Add(m.s.Timing.KillTime), true", "end, bounded = m.s.KillFrom.Add(4 * m.s.Timing.KillTime), true"},
 			{"ha/node/guard_step.go", "return max(m.s.KillFrom, m.s.FirstKill).Add(m.s.Timing.KillTime)", "return max(m.s.KillFrom, m.s.FirstKill).Add(4 * m.s.Timing.KillTime)"}},
 		Probe: probe.Probe{Site: []string{"watchdog=hw"}, Script: []string{"20s cut all $a * for 70s"}}, Counts: []string{"R1", "R2", "R3"}},
 }

@@ -93,7 +93,7 @@ var brains = []Mutant{
 		Edits: []Edit{{"ha/leader/rebuild.go", "if missing != \"\" {", "if false {"}},
 		Probe: probe.Probe{Site: []string{"sound"}, Script: []string{"15s etcd-backup", "20s leave $a for 70s", "35s etcd-restore"}}, Counts: []string{"R8", "R1", "R3"}},
 	{Name: "rebuild-same-generation", Rule: "R8", Breaks: "what is assigned anew after a restore does not lie above every generation that is known",
-		Edits: []Edit{{"ha/leader/rebuild.go", "r.epoch(), gen+1, n, inc, nil", "r.epoch(), gen, n, inc, nil"}},
+		Edits: []Edit{{"ha/leader/rebuild.go", "r.epoch(), max(g.Generation+1, r.nextGeneration(g.ID)), n, inc, nil", "r.epoch(), g.Generation, n, inc, nil"}},
 		Probe: probe.Probe{Site: []string{"sound"}, Script: []string{"15s etcd-backup", "35s etcd-restore"}}, Counts: []string{"R8"}},
 	{Name: "rebuild-drops-holders", Rule: "R8", Breaks: "only the new place holds a guest after a restore",
 		Edits: []Edit{{"ha/leader/rebuild.go", "if rep, reg := r.registered(m.Name); reg && !m.Witness {", "if rep, reg := r.registered(m.Name); reg && !m.Witness && m.Name == n {"}},
