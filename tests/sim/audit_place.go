@@ -117,7 +117,7 @@ func (a *audit) seeFree(truth *ha.Snapshot, rec ha.GuestRecord) {
 func (a *audit) inOrder(x Applied, truth *ha.Snapshot, placed ha.GuestRecord) {
 	view := int64(0)
 	if d := a.leaderOf(x); d != nil {
-		view = d.snapshot().Revision
+		view = d.lead.view
 	}
 	for _, g := range a.w.spec.Guests {
 		rec := truth.Guests[g.ID].Rec

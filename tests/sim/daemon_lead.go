@@ -20,8 +20,9 @@ type leading struct {
 	epoch     ha.Epoch
 	committed int64
 	readings  []ha.DeviceReading
-	busy      bool // a round is under way
-	again     bool // woken meanwhile
+	busy      bool  // a round is under way
+	view      int64 // revision that its decisions rest on
+	again     bool  // woken meanwhile
 	posted    bool
 	timer     *Event
 }
@@ -80,6 +81,7 @@ func (d *Daemon) leadRound() {
 		Store: *snap, Gossip: d.w.gossip.View(d.h.Name), Corosync: d.coro, Readings: l.readings, Promises: d.state.Promises}
 	l.readings = nil
 	now := d.now()
+	l.view = snap.Revision
 	dec := d.leader.Decide(now, l.state, o)
 	d.w.rounds++
 	d.w.judge.decided(d, o, dec)
