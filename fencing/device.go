@@ -42,6 +42,12 @@ type StorageDevice interface {
 	Revoke(ctx context.Context, clients []string) error
 }
 
+// Restorer is a StorageDevice that shuts out more than one boot, an address for example: it has to be told when the next boot may write again.
+type Restorer interface {
+	// Restore gives back to these clients exactly what Revoke took away, nothing that others did. nil means done.
+	Restore(ctx context.Context, clients []string) error
+}
+
 // PoisonDevice writes a message that makes the node end itself, on disks that both can reach.
 type PoisonDevice interface {
 	// MsgWait is how long after the message has been read back the node has certainly ended, as the settings say.
@@ -133,6 +139,11 @@ func (d Device) send(ctx context.Context, action ha.DeviceAction, clients []stri
 		return d.Power.On(ctx)
 	case d.Storage != nil && action == ha.DeviceRevoke:
 		return d.Storage.Revoke(ctx, clients)
+	case d.Storage != nil && action == ha.DeviceRestore:
+		if r, ok := d.Storage.(Restorer); ok {
+			return r.Restore(ctx, clients)
+		}
+		return nil // what was taken away belonged to the boot that has ended
 	case d.Poison != nil && action == ha.DevicePoison:
 		return d.Poison.Poison(ctx)
 	case d.Reset != nil && action == ha.DeviceReset:

@@ -83,7 +83,7 @@ func (e *Executor) find(cmd ha.DeviceCommand) (*unit, error) {
 	case u.spec.Node != cmd.Node:
 		return u, fmt.Errorf("%w: the command is for %s, the device is configured for %s", ErrWrongMachine, cmd.Node, u.spec.Node)
 	case cmd.Action != ha.DeviceRead && !switching(cmd.Action):
-		return u, fmt.Errorf("%w: there is no action %q: there are only read, off, on, revoke, poison and reset", ErrRefused, string(cmd.Action))
+		return u, fmt.Errorf("%w: there is no action %q: there are only read, off, on, revoke, restore, poison and reset", ErrRefused, string(cmd.Action))
 	case cmd.Timeout <= 0:
 		return u, fmt.Errorf("%w: the command carries no time-out", ErrTimeout)
 	case cmd.Action != ha.DeviceRead && !u.method.Kind().Acts():
@@ -96,7 +96,7 @@ func (e *Executor) find(cmd ha.DeviceCommand) (*unit, error) {
 
 // takes says whether devices of a kind know a command.
 func takes(k ha.DeviceKind, a ha.DeviceAction) bool {
-	return a == k.Action() || a == ha.DeviceOn && k == ha.PowerDevice
+	return a == k.Action() || a == ha.DeviceOn && k == ha.PowerDevice || a == ha.DeviceRestore && k == ha.StorageDevice
 }
 
 // unread is the reading that says nothing.

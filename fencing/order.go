@@ -51,5 +51,5 @@ func (o Order) Send(ctx context.Context, methods Methods) error {
 
 // switching says whether it is a command that changes something. There is no power cycle (R4); a reset is for devices that know nothing else.
 func switching(a ha.DeviceAction) bool {
-	return a == ha.DeviceOff || a == ha.DeviceOn || a == ha.DeviceRevoke || a == ha.DevicePoison || a == ha.DeviceReset
+	return a == ha.DeviceOff || a == ha.DeviceOn || a == ha.DeviceRevoke || a == ha.DeviceRestore || a == ha.DevicePoison || a == ha.DeviceReset
 }

@@ -41,6 +41,8 @@ func doing(a ha.DeviceAction) string {
 		return "switching on"
 	case ha.DeviceRevoke:
 		return "taking its access to storages away"
+	case ha.DeviceRestore:
+		return "giving its access to storages back"
 	case ha.DevicePoison:
 		return "writing its poison pill"
 	case ha.DeviceReset:

@@ -58,12 +58,13 @@ type DeviceAction string
 
 // Device actions.
 const (
-	DeviceRead   DeviceAction = "read"
-	DeviceOff    DeviceAction = "off"
-	DeviceOn     DeviceAction = "on"
-	DeviceRevoke DeviceAction = "revoke" // take the incarnation's access to storages away
-	DevicePoison DeviceAction = "poison" // write the message that makes the node end itself
-	DeviceReset  DeviceAction = "reset"  // end the boot at once and begin another
+	DeviceRead    DeviceAction = "read"
+	DeviceOff     DeviceAction = "off"
+	DeviceOn      DeviceAction = "on"
+	DeviceRevoke  DeviceAction = "revoke"  // take the incarnation's access to storages away
+	DeviceRestore DeviceAction = "restore" // give access to storages back to the clients of a boot that has ended
+	DevicePoison  DeviceAction = "poison"  // write the message that makes the node end itself
+	DeviceReset   DeviceAction = "reset"   // end the boot at once and begin another
 )
 
 // DeviceCommand asks the executor for one action on one device.

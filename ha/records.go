@@ -219,6 +219,7 @@ type FenceRecord struct {
 	Restored     []string `json:"restored,omitempty"`      // storages proven revoked once and then found open
 	SwitchedOn   []string `json:"switched_on,omitempty"`   // power devices that were told to switch the machine on again after the proof, once per try
 	RunsAgain    bool     `json:"runs_again,omitempty"`    // they have all read on since: nothing more is switched
+	GivenBack    []string `json:"given_back,omitempty"`    // storage devices that gave access back after the next boot
 	Resets       []Resets `json:"resets,omitempty"`        // by reset device that was told
 	LeaseRevoked bool     `json:"lease_revoked,omitempty"` // a lease was ended before its time: the permit may outlive it by the lease TTL
 }

@@ -27,6 +27,7 @@ func TestConforms(t *testing.T) {
 				Storages: []string{"ceph-vm", "ceph-data"},
 				Clients:  []string{"ip:10.0.5.12", "ip:fd00:5::12"},
 				Other:    "ip:10.0.5.13",
+				Restores: true,
 				Switch:   child().Switch,
 				Secrets:  []string{key},
 			})

@@ -102,7 +102,7 @@ func (s *session) add(addrs []netip.Addr) error {
 func whole(a netip.Addr) string { return netip.AddrPortFrom(a, 0).String() + "/0" }
 
 // Restore gives the access back, after a new boot: it takes exactly those entries off the blocklist that a Revoke put there. It is an
-// error, with the entry's text, if somebody else's keeps a client blocked. It is not part of fencing.StorageDevice.
+// error, with the entry's text, if somebody else's keeps a client blocked. It implements fencing.Restorer.
 func (d *device) Restore(ctx context.Context, clients []string) error {
 	const doing = "take addresses off the blocklist"
 	addrs, err := parseClients(clients)

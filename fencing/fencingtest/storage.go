@@ -36,6 +36,8 @@ type StorageHarness struct {
 	Clients []string
 	// Other is another node's client. It must never lose its access.
 	Other string
+	// Restores says that the device gives access back (fencing.Restorer), because it shuts out more than one boot.
+	Restores bool
 	// Without are faults that such a device cannot have.
 	Without []Fault
 	// Switch carries out the executor's orders: a fencing.Child that re-executes the test binary, or InProcess.
@@ -104,7 +106,9 @@ func (x directStorage) do(a ha.DeviceAction, clients []string, timeout time.Dura
 	var err error
 	if a == ha.DeviceRead {
 		o.readings, err = x.d.Read(ctx, clients)
-	} else {
+	} else if r, ok := x.d.(fencing.Restorer); ok && a == ha.DeviceRestore {
+		err = r.Restore(ctx, clients)
+	} else if a == ha.DeviceRevoke {
 		err = x.d.Revoke(ctx, clients)
 	}
 	if err != nil {

@@ -96,6 +96,18 @@ var storageCases = []storageCase{
 		r.m.Break(Hangs)
 		r.fails(ha.DeviceRead, r.h.Clients, hangLimit, fencing.ErrTimeout)
 	}},
+	{"gives back what it shut out for good", "", 0, func(r storageRig) {
+		r.revokes(r.h.Clients)
+		if o := r.do(ha.DeviceRestore, r.h.Clients, patience); o.text != "" {
+			r.Fatal(o.text)
+		}
+		if r.h.Restores { // else it shuts out this boot only, for ever
+			r.can(r.h.Clients, true)
+			r.reads(r.h.Clients, ha.AccessOpen)
+		} else {
+			r.reads(r.h.Clients, ha.AccessRevoked)
+		}
+	}},
 	{"says success but access is open", Lies, 0, func(r storageRig) {
 		r.revokes(r.h.Clients)
 		r.reads(r.h.Clients, ha.AccessOpen)

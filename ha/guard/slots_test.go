@@ -160,7 +160,7 @@ func TestNotFedWithoutSightUnlessReleased(t *testing.T) {
 			t.Errorf("%+v", st.Slots)
 		}
 		f.set(false, "")
-		time.Sleep(time.Second)
+		time.Sleep(1500 * time.Millisecond) // beside its looks, which come at whole seconds
 		if st := b.must(node.GuardObey{Obey: true, Sent: b.cfg.Now()}); !st.Slots.Held || !st.Slots.Seen {
 			t.Errorf("%+v", st.Slots)
 		}

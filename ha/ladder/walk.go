@@ -153,6 +153,7 @@ func newWalk(in Input) *walk {
 		r.Delivered = append([]string(nil), r.Delivered...)
 		r.Restored = append([]string(nil), r.Restored...)
 		r.SwitchedOn = append([]string(nil), r.SwitchedOn...)
+		r.GivenBack = append([]string(nil), r.GivenBack...)
 		r.Resets = append([]ha.Resets(nil), r.Resets...)
 		r.Term = in.Term
 		w.out.Record = &r

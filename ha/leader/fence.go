@@ -224,8 +224,11 @@ func (r *round) proven(rec *ha.NodeRecord, proofs []ha.Proof) {
 // fenced waits for the node's next boot. The proven incarnation showing signs of life means that a device lied: it is never
 // let in, and said loudly.
 func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
-	r.recheck(rec, mem)
 	rep, ok := r.registered(rec.Node)
+	anew := ok && !rep.Leaving && rep.Incarnation != rec.Incarnation
+	if !anew || !r.endedForGood(rec, rep) {
+		r.recheck(rec, mem)
+	}
 	if !ok && r.awaited(rec) && mem.LeaseGone != 0 && mem.GossipGone != 0 {
 		r.lookOff(rec, mem, rec.Reason)
 	}
@@ -259,7 +262,9 @@ func (r *round) fenced(rec *ha.NodeRecord, mem *NodeMemory) {
 		r.setNode(rec, ha.NodeFenced, ha.Alarm+"it was proven off but registers itself with the same boot id: its fencing device lies; pull its power, check the device, then boot it")
 		return
 	}
-	r.letIn(rec, rep, mem, "it registered again after a new boot")
+	if left, done := r.giveBack(rec, rep, mem); done {
+		r.letIn(rec, rep, mem, "it registered again after a new boot"+left)
+	}
 }
 
 // endedItself says whether the recorded incarnation may live on: its end was its own doing, and no storage was taken away
@@ -285,7 +290,7 @@ func (r *round) letIn(rec *ha.NodeRecord, rep ha.NodeReport, mem *NodeMemory, wh
 	r.rests[rec.Node] = true
 	rec.Proofs = slices.DeleteFunc(rec.Proofs, func(p ha.Proof) bool { return p.Incarnation() == rep.Incarnation })
 	rec.Incarnation, rec.Lease, rec.SystemUUID = rep.Incarnation, rep.Lease, rep.SystemUUID
-	mem.Ladder, mem.On = ladder.Memory{}, ladder.OnMemory{}
+	mem.Ladder, mem.On, mem.Back = ladder.Memory{}, ladder.OnMemory{}, ladder.BackMemory{}
 	mem.LetIn = r.now
 	r.follows(rec.Node).Commands = nil // nothing is sent about the boot before any more
 	r.fences[rec.Node] = nil

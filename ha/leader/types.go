@@ -48,6 +48,7 @@ type NodeMemory struct {
 	Revoked    ha.Instant // when the proven incarnation's lease was last asked to be revoked
 	Turn       ha.Instant // while it is being fenced: when this leadership first saw a device told something about it; 0: none was
 	Ladder     ladder.Memory
+	Back       ladder.BackMemory
 	On         ladder.OnMemory // once it is fenced: its machine, which is switched on again
 	Checks     map[string]CheckMemory
 }

@@ -186,7 +186,7 @@ func (s *Scenario) expectCommands(f []string) (expectation, error) {
 	if i < 0 || s.site.spec.Devices[i].Kind == ha.PoisonDevice {
 		return expectation{}, fmt.Errorf("write: commands DEVICE: read* off read*, with a power, storage or reset device of this site")
 	}
-	want, err := pattern(f[1:], []string{"read", "off", "on", "revoke", "reset"})
+	want, err := pattern(f[1:], []string{"read", "off", "on", "revoke", "restore", "reset"})
 	if err != nil {
 		return expectation{}, err
 	}

@@ -55,7 +55,7 @@ func (a *audit) othersTurns() time.Duration {
 
 // tells notes a command to a device.
 func (a *audit) tells(c ha.DeviceCommand) {
-	if c.Action == ha.DeviceOn {
+	if c.Action == ha.DeviceOn || c.Action == ha.DeviceRestore {
 		return
 	}
 	t := a.limits.told[c.Node]
@@ -68,7 +68,7 @@ func (a *audit) tells(c ha.DeviceCommand) {
 
 // heard notes a device's answer to its leader.
 func (a *audit) heard(r ha.DeviceReading) {
-	if t := a.limits.told[r.Node]; r.Action != ha.DeviceRead && r.Action != ha.DeviceOn && t.inc == r.Incarnation {
+	if t := a.limits.told[r.Node]; r.Action != ha.DeviceRead && r.Action != ha.DeviceOn && r.Action != ha.DeviceRestore && t.inc == r.Incarnation {
 		t.open[r.Device], t.accepted[r.Device] = false, r.Problem == ""
 	}
 }
@@ -152,6 +152,15 @@ func (a *audit) turns(o leader.Observation, dec leader.Decision) {
 			asked = asked || q.Rec.Kind == ha.RequestFence && q.Rec.Node == n
 		}
 		return rec.State == ha.NodeFencing && f.Incarnation == rec.Incarnation && len(f.Commanded)+len(f.Proofs) == 0 && f.Operator == "" && !asked
+	}
+	taken := 0
+	for _, n := range a.w.spec.memberNames() {
+		if begins[n] || o.Store.Nodes[n].Rec.State == ha.NodeFencing && len(o.Store.Fences[n].Rec.Commanded) > 0 {
+			taken++
+		}
+	}
+	if taken < a.w.spec.MaxConcurrent || a.w.spec.MaxConcurrent == 0 {
+		return // there is a turn left for who has to wait for a reading first
 	}
 	for _, n := range a.w.spec.memberNames() {
 		for _, m := range a.w.spec.memberNames() {

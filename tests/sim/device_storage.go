@@ -41,6 +41,8 @@ func (d *Device) storage(c ha.DeviceCommand, r *ha.DeviceReading) {
 	switch c.Action {
 	case ha.DeviceRevoke:
 		d.revoke(c.Clients)
+	case ha.DeviceRestore:
+		d.restore(c.Clients)
 	case ha.DeviceRead:
 		for _, name := range d.spec.Storages {
 			r.Storages = append(r.Storages, ha.StorageReading{Storage: name, Access: d.access(name, c.Clients)})
@@ -64,6 +66,20 @@ func (d *Device) revoke(clients []string) {
 			}
 		}
 	})
+}
+
+// restore gives access back to clients, whoever they are by now.
+func (d *Device) restore(clients []string) {
+	if d.claimed[ha.DeviceRevoke] = false; d.lies > 0 {
+		return
+	}
+	for _, name := range d.spec.Storages {
+		for _, c := range clients {
+			if disk := d.m.Disk(name); disk != nil {
+				disk.Unrevoke(ha.Incarnation(strings.TrimPrefix(c, clientPrefix)))
+			}
+		}
+	}
 }
 
 // access is revoked only when none of the clients can write.

@@ -133,9 +133,11 @@ func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 		j.violate("R4", "%s sends %q to %s under term %d, the leader's is %d", d.h.Name, c.Action, c.Device, c.Term, truth.Term)
 	case c.Deadline > d.state.Lease.Leased || d.now().Add(c.Timeout) >= d.state.Lease.Leased:
 		j.violate("R4", "%s sends %q to %s with too little of its leadership left", d.h.Name, c.Action, c.Device)
-	case c.Action != ha.DeviceOff && c.Action != ha.DeviceOn && c.Action != ha.DeviceRevoke && c.Action != ha.DevicePoison &&
+	case c.Action != ha.DeviceOff && c.Action != ha.DeviceOn && c.Action != ha.DeviceRevoke && c.Action != ha.DeviceRestore && c.Action != ha.DevicePoison &&
 		!(c.Action == ha.DeviceReset && j.w.machine.Device(c.Device).Spec().Kind == ha.ResetDevice):
 		j.violate("R4", "%s sends %q to %s: there is no such command", d.h.Name, c.Action, c.Device)
+	case c.Action == ha.DeviceRestore && j.stillThere(c):
+		j.violate("R3", "%s has %s give access back to boot %s of %s, which is there", d.h.Name, c.Device, c.Incarnation, c.Node)
 	case c.Action == ha.DeviceOn && truth.Nodes[c.Node].Rec.State != ha.NodeFenced:
 		j.violate("R4", "%s switches %s on, which is %s", d.h.Name, c.Node, truth.Nodes[c.Node].Rec.State)
 	case c.Action == ha.DeviceOn && (f.Rec.Incarnation != c.Incarnation || !slices.Contains(f.Rec.SwitchedOn, c.Device)) && j.mustEpoch == 0:
@@ -144,6 +146,12 @@ func (j *Judge) commands(d *Daemon, c ha.DeviceCommand) {
 		j.violate("R4", "%s sends %q to %s for %s (boot %s) although no intent is stored", d.h.Name, c.Action, c.Device, c.Node, c.Incarnation)
 	}
 	j.resets(d, c)
+}
+
+// stillThere says whether the boot that a command is about has not ended, in truth.
+func (j *Judge) stillThere(c ha.DeviceCommand) bool {
+	h := j.w.machine.Host(string(c.Node))
+	return h.Booted() && h.Inc() == c.Incarnation && !j.lied[h.Name]
 }
 
 // revokes is R3's "exactly that lease": a lease is revoked only of an incarnation that the record proves.

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -87,9 +86,7 @@ func TestALateResetIsSeen(t *testing.T) {
 func TestRentedServersChangeNothingElse(t *testing.T) {
 	hosts, servers := 0, 0
 	for seed := uint64(1); seed <= 600; seed++ {
-		d := &draw{r: rand.New(rand.NewPCG(seed, 0x5eed))}
-		old := d.site(seed)
-		d.faults(&old)
+		old := owned(seed)
 		now := RandomSpec(seed)
 		hosts += len(now.Plans)
 		var kept []DeviceSpec

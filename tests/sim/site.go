@@ -11,40 +11,19 @@ import (
 
 // RandomSpec draws a site, its faults and its people from a seed.
 func RandomSpec(seed uint64) Spec {
-	d := &draw{r: rand.New(rand.NewPCG(seed, 0x5eed))}
-	s := d.site(seed)
-	rare := &draw{r: rand.New(rand.NewPCG(seed, 0x4a4e))} // dice of its own: what it adds leaves the other draws as they were
-	rare.hardware(&s)
-	d.faults(&s)
-	(&draw{r: rand.New(rand.NewPCG(seed^0x11417, 0xfe4ce))}).limits(&s) // a stream of its own: the sites of old seeds stay what they were
+	s := owned(seed)
 	rented(&s, seed)
 	return s
 }
 
-// limits draws what the leader may do to machines at once, and what becomes of them: mostly as shipped.
-func (d *draw) limits(s *Spec) {
-	UsualLimits(s)
-	s.MaxConcurrent = pick(d, 1, 1, 2, 4)
-	s.MinHealthy = pick(d, 51, 51, 51, 51, 51, 60, 67, 80, 100, 0)
-	if d.chance(0.25) {
-		s.PriorityDelay = d.between(time.Second, 15*time.Second)
-	}
-	on := pick(d, 0, 0, 0.5, 1)
-	for _, h := range s.Hosts {
-		if p, ok := s.Plans[ha.NodeName(h.Name)]; ok && d.chance(on) {
-			p.After = ladder.SwitchOn
-			s.Plans[ha.NodeName(h.Name)] = p
-		}
-	}
-}
-
-// UsualLimits sets what the configuration has by default.
-func UsualLimits(s *Spec) {
-	s.MaxConcurrent, s.MinHealthy, s.PriorityDelay = 4, 51, 0
-	for n, p := range s.Plans {
-		p.After = ladder.StayOff
-		s.Plans[n] = p
-	}
+// owned is a site without rented servers. What is rare or new has dice of its own, which leave the other draws as they were.
+func owned(seed uint64) Spec {
+	d := &draw{r: rand.New(rand.NewPCG(seed, 0x5eed))}
+	s := d.site(seed)
+	(&draw{r: rand.New(rand.NewPCG(seed, 0x4a4e))}).hardware(&s)
+	d.faults(&s)
+	(&draw{r: rand.New(rand.NewPCG(seed^0x11417, 0xfe4ce))}).limits(&s)
+	return s
 }
 
 // draw is the dice for specs; the world's own streams are others.
