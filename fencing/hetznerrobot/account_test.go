@@ -77,7 +77,8 @@ func TestAnAcceptedPasswordHoldsUpNobody(t *testing.T) {
 
 func TestAccountsAreByServiceAndUser(t *testing.T) {
 	as := newAccounts()
-	if as.of("a", "u") != as.of("a", "u") || as.of("a", "u") == as.of("a", "v") || as.of("a", "u") == as.of("b", "u") {
+	a := as.of("a", "u")
+	if again := as.of("a", "u"); again != a || a == as.of("a", "v") || a == as.of("b", "u") {
 		t.Error("mixed up")
 	}
 }

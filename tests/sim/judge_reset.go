@@ -66,7 +66,7 @@ func (a *audit) resetIntents(x Applied, truth *ha.Snapshot, n ha.NodeName) {
 	}
 	before := a.resets[n]
 	a.resets[n] = resetSight{f.Incarnation, times}
-	if times == 0 || before.inc == f.Incarnation && times <= before.times || x.Op == "restore" {
+	if times == 0 || before.inc == f.Incarnation && times <= before.times || a.restored() { // what an older store says is nobody's decision
 		return
 	}
 	a.restsOnNode(x, n, "it is to be reset")
