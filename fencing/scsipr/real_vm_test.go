@@ -27,7 +27,7 @@ const guestMark = "BASCULE_TEST_GUEST"
 const kernelRoot = "BASCULE_TEST_KERNEL"
 
 // guestModules are what the guest needs, without what they need themselves.
-var guestModules = []string{"target_core_mod", "target_core_file", "iscsi_target_mod", "iscsi_tcp", "sd_mod", "dm-multipath", "dm-service-time", "scsi_dh_alua"}
+var guestModules = []string{"crc32c_generic", "target_core_mod", "target_core_file", "iscsi_target_mod", "iscsi_tcp", "sd_mod", "dm-multipath", "dm-service-time", "scsi_dh_alua"}
 
 // guestInit is the guest's first process. It ends the machine with the tests.
 const guestInit = `#!/bin/busybox sh
