@@ -26,7 +26,8 @@ type OnDevice struct {
 	Next     ha.Instant      // when it is read next
 	Told     ha.Instant      // when it was last told "on"; 0: never
 	Off      bool            // it reads off, and was not told anything since
-	On       bool            // it reads on
+	WasOff   bool            // it has read off since the end was recorded
+	On       bool            // it reads on, after it was off
 	Problem  string          // of the last answer
 }
 
@@ -101,7 +102,9 @@ func (w *walk) heardOn(d Device, m *OnDevice, r ha.DeviceReading) {
 		m.Problem = fmt.Sprintf("%s answers for another machine (system UUID %q, %s has %q): correct its address", d.Name, r.SystemUUID, w.Facts.Node, w.Facts.SystemUUID)
 		m.Next = w.Now.Add(5 * w.Timing.OffReadGap)
 	default:
-		m.Off, m.On = r.Power == ha.PowerOff, r.Power == ha.PowerOn
+		m.Off = r.Power == ha.PowerOff
+		m.WasOff = m.WasOff || m.Off
+		m.On = r.Power == ha.PowerOn && (m.WasOff || slices.Contains(w.out.Record.SwitchedOn, d.Name)) // else our "off" has yet to take effect
 		w.step(d.Name, string(r.Action), string(r.Power))
 		return
 	}

@@ -16,7 +16,7 @@ func (r *round) giveBack(rec *ha.NodeRecord, rep ha.NodeReport, mem *NodeMemory)
 		return "", true
 	}
 	if !r.endedForGood(rec, rep) {
-		return "; what was taken away from the boot before is not given back, because nothing but time or a person says that this one ended", true
+		return "; another machine had this name before, and only time or a person says that it has ended: see that it is off, then give back by hand what was taken away from it", true
 	}
 	out, back, left, done := ladder.GiveBack(r.input(rec, mem, f), mem.Back)
 	mem.Back = back

@@ -33,6 +33,8 @@ func (r *round) switchOn(rec *ha.NodeRecord, mem *NodeMemory) {
 		r.fencedAnd(rec, out.Record.Problem+"; switch it on by hand")
 	case out.Record.RunsAgain:
 		r.fencedAnd(rec, "it was switched on again; it joins by itself when it has booted")
+	case len(out.Record.SwitchedOn) == 0:
+		r.fencedAnd(rec, "it is switched on again when it reads off")
 	default:
 		r.fencedAnd(rec, "it is being switched on again")
 	}
