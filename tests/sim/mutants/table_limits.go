@@ -40,7 +40,7 @@ var limited = []Mutant{
 		Edits: []Edit{{"ha/leader/nodes.go", "more := r.priorityDelay(n)\n", "more := r.priorityDelay(n) / 100\n"}},
 		Probe: probe.Probe{Site: []string{"watchdog=none", "devices=bmc", "sound", "priority-delay=20s"}, Script: []string{"20s freeze $a for 75s"}}, Counts: []string{"fence"}},
 	{Name: "on-before-the-proof", Rule: "R4", Breaks: "a machine is switched on again as soon as it was told to switch off",
-		Edits: []Edit{{"ha/ladder/on.go", "m.Off, m.On = r.Power == ha.PowerOff, r.Power == ha.PowerOn", "m.Off, m.On = true, false"},
+		Edits: []Edit{{"ha/ladder/on.go", "m.Off = r.Power == ha.PowerOff", "m.Off = true"},
 			{"ha/leader/switchon.go", "f.RunsAgain || !r.recordedEnd(rec) {", "f.RunsAgain {"},
 			{"ha/leader/fence.go", "\tif r.returned(rec, mem) {\n", "\tr.switchOn(rec, mem)\n\tif r.returned(rec, mem) {\n"},
 			{"ha/leader/fence.go", "\tout := ladder.Step(r.input(rec, mem, f))\n\tif out.Wants", "\tf = r.fences[rec.Node]\n\tout := ladder.Step(r.input(rec, mem, f))\n\tif out.Wants"}},
