@@ -169,9 +169,10 @@ func (l *lab) start(options string) {
 			l.t.Fatal(err)
 		}
 		l.run("ceph-osd", "-c", conf, "-i", id, "--mkfs", "--osd-uuid", uuid, "--keyring", ring)
-		argv := []string{"ceph-osd", "-c", conf, "-i", id, "-f"}
+		// Each says its address: of its own choice it might take that of another lab, which an ended test left behind.
+		argv := []string{"ceph-osd", "-c", conf, "-i", id, "-f", "--public-addr", l.ours, "--cluster-addr", l.ours}
 		if i == 2 {
-			argv = l.inNode(append(argv, "--public-addr", l.node, "--cluster-addr", l.node)...)
+			argv = l.inNode("ceph-osd", "-c", conf, "-i", id, "-f", "--public-addr", l.node, "--cluster-addr", l.node)
 		}
 		l.osds = append(l.osds, l.daemon(argv...))
 	}

@@ -32,13 +32,27 @@ try:
     with rbd.Image(io, sys.argv[2]) as image:
         n = image.size() >> 22
         while True:
-            image.write(b"x" * 4096, (i % n) << 22)
             i += 1
+            image.write(b"%4096d" % i, (i % n) << 22)
             print("ack", time.clock_gettime(time.CLOCK_MONOTONIC), flush=True)
 except Exception as e:
     print("fail", time.clock_gettime(time.CLOCK_MONOTONIC), type(e).__name__, flush=True)
     import os; os._exit(0)
 `
+
+// lastScript says which of the writer's writes is the latest one on the image, as another node reads it.
+const lastScript = `
+import rados, rbd, sys
+c = rados.Rados(rados_id="admin", conffile=sys.argv[1]); c.connect()
+with rbd.Image(c.open_ioctx("vms"), sys.argv[2], read_only=True) as image:
+    print(max(int(image.read(at, 4096).strip(b"\0") or b"0") for at in range(0, image.size(), 1 << 22)))
+`
+
+// written is the number of the last write that reached the image, whether the writer heard of it or not.
+func (l *lab) written(image string) string {
+	l.t.Helper()
+	return strings.TrimSpace(l.run("/usr/bin/python3", "-I", "-c", lastScript, l.file("ceph.conf"), image))
+}
 
 // writer is a process in node2 that writes.
 type writer struct {
