@@ -54,7 +54,7 @@ func (w *walk) exhausted(d Device) bool {
 // sendsReset counts the reset that is about to be sent, in the record that is committed before.
 func (w *walk) sendsReset(d Device, m *DeviceMemory) {
 	m.ResetNo = w.out.Record.Told(d.Name) + 1
-	m.ResetDue = w.Now.Add(w.Timing.BootTime)
+	m.ResetDue = AnswerLost(w.Timing, w.Now).Add(w.Timing.BootTime) // the commit comes first, and no answer may ever tell when it was sent
 	w.setTold(d.Name, m.ResetNo)
 }
 
@@ -69,6 +69,7 @@ func (w *walk) tookReset(d Device, m *DeviceMemory, r ha.DeviceReading) {
 // because such services count their requests. If its intent was never stored there is nothing to take back.
 func (w *walk) failedReset(d Device, m *DeviceMemory, r ha.DeviceReading) {
 	if r.Perhaps {
+		m.ResetDue = w.Now.Add(w.Timing.BootTime)
 		return
 	}
 	if m.ResetNo > 0 && w.out.Record.Told(d.Name) == m.ResetNo {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/ladder"
 )
 
 // maxResets is how often a boot may be told to reset.
@@ -94,8 +95,8 @@ func (a *audit) resetLevel(n ha.NodeName, rec ha.NodeRecord, f ha.FenceRecord) (
 }
 
 // resetTakes is what lies between a reset that is due and the next boot's registration: the pause after one that may have been lost, the
-// service's time, the boot, the daemon's start and its quiet time.
+// service's time, the boot, the daemon's start and its quiet time (a lost answer is waited for first).
 func (a *audit) resetTakes(h *Host) time.Duration {
 	t := a.w.spec.Timing
-	return t.BootTime + resetLatest + h.spec.BootTime + 2*time.Second + t.QuietTime(t.LeaseTTL)
+	return ladder.AnswerLost(t, 0).Sub(0) + t.BootTime + resetLatest + h.spec.BootTime + 2*time.Second + t.QuietTime(t.LeaseTTL)
 }

@@ -210,9 +210,9 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 		j.violate("R2", "%s begins %s of guest %d without a permit of its lease", d.h.Name, f.Step, f.Guest)
 	case d.state.Quiet(d.now()):
 		j.violate("part5", "%s begins %s of guest %d in its quiet time", d.h.Name, f.Step, f.Guest)
-	case f.Record.Epoch < j.mustEpoch && j.w.loop.Now()-j.restoredAt > time.Second: // what was verified just before it is under way
+	case j.underWay(d, f.Guest): // its epoch is not taken note of before it has ended
+	case f.Record.Epoch < j.mustEpoch:
 		j.violate("R8", "%s begins %s of guest %d by an assignment of epoch %d, after the store was restored", d.h.Name, f.Step, f.Guest, f.Record.Epoch)
-	case j.restoredAt != 0 && j.w.loop.Now()-j.restoredAt < time.Second:
 	case rec.Node != d.self || rec.Incarnation != d.cfg.Incarnation || rec.Generation != f.Record.Generation:
 		j.violate("R5", "%s begins %s of guest %d in generation %d; the store says %s in generation %d", d.h.Name, f.Step, f.Guest, f.Record.Generation, rec.Node, rec.Generation)
 	case f.Step == node.StepStart && !j.announcedSince(d, f.Guest):
@@ -228,6 +228,13 @@ func (j *Judge) begins(d *Daemon, f node.Do) {
 func (j *Judge) announcedSince(d *Daemon, id ha.VMID) bool {
 	at, ok := j.announced[ha.KeyGuestReport(d.self, id)]
 	return ok && j.w.loop.Now()-at < 3*j.w.spec.Timing.LeaseTTL
+}
+
+// underWay says whether the store that is gone took the announcement before it was restored, and the answer has only just come: with slow
+// links and disks after more than a second.
+func (j *Judge) underWay(d *Daemon, id ha.VMID) bool {
+	at, ok := j.announced[ha.KeyGuestReport(d.self, id)]
+	return ok && at <= j.restoredAt && j.w.loop.Now()-at < j.w.spec.Timing.LeaseTTL
 }
 
 // announcedBefore says whether the store took the start while the node was in order, and the answer has only just come: it is read back for
