@@ -15,7 +15,8 @@ import (
 
 // ProcFS finds guests' processes in /proc, in one pass for any number of guests. It takes for a guest's:
 //
-//   - workers: processes titled `task UPID:NODE:PID:PSTART:START:TYPE:VMID:USER:`;
+//   - workers: processes titled `task UPID:NODE:PID:PSTART:START:TYPE:VMID:USER:`, and commands
+//     (qm start VMID …) that have not made their worker yet;
 //   - VMs: kvm and qemu-system-* with the arguments `-id VMID`, the process of Root/run/qemu-server/VMID.pid if it has
 //     these arguments, everything in the cgroup qemu.slice/VMID.scope, and the VM's swtpm and virtiofsd;
 //   - containers: the LXC monitor, lxc-start, and everything in the cgroups lxc/VMID and lxc.monitor/VMID (v1 and v2);

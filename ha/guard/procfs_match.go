@@ -22,7 +22,7 @@ func identify(e process, want wanted) (match, bool) {
 	if !inCgroup {
 		v2 = ""
 	}
-	for _, by := range []func(process, wanted) (ha.VMID, string, bool){workerOf, monitorOf, qemuOf, helperOf} {
+	for _, by := range []func(process, wanted) (ha.VMID, string, bool){workerOf, commandOf, monitorOf, qemuOf, helperOf} {
 		if vmid, what, ok := by(e, want); ok && want.ids[vmid] {
 			return match{vmid: vmid, what: what, cgroup: v2}, true
 		}
@@ -42,6 +42,26 @@ func workerOf(e process, _ wanted) (ha.VMID, string, bool) {
 	}
 	vmid, ok := parseVMID(f[5])
 	return vmid, WhatWorker, ok
+}
+
+// writingCommands are qm's and pct's that start a guest or write to its volumes.
+var writingCommands = []string{"start", "resume", "reboot", "migrate", "remote-migrate", "restore", "create", "clone", "destroy", "template", "import",
+	"importdisk", "disk", "move-disk", "move_disk", "move-volume", "move_volume", "resize", "rollback", "snapshot", "delsnapshot", "mount", "fsck"}
+
+// commandOf knows qm and pct, which wait for pmxcfs before they have a worker: another node's migration may have begun one here over ssh and
+// have ended since.
+func commandOf(e process, want wanted) (ha.VMID, string, bool) {
+	script := slices.IndexFunc(e.argv, func(a string) bool { return path.Base(a) == "qm" || path.Base(a) == "pct" })
+	perl := script > 0 && path.Base(e.argv[0]) == "perl" && !slices.ContainsFunc(e.argv[1:script], func(a string) bool { return !strings.HasPrefix(a, "-") })
+	if script != 0 && !perl || len(e.argv) < script+3 || !slices.Contains(writingCommands, e.argv[script+1]) {
+		return 0, "", false
+	}
+	for _, a := range e.argv[script+2:] {
+		if vmid, ok := parseVMID(a); ok && want.ids[vmid] {
+			return vmid, WhatWorker, true
+		}
+	}
+	return 0, "", false
 }
 
 // monitorOf knows LXC's monitors by their title and, until they have one, lxc-start by its arguments.
@@ -128,7 +148,7 @@ func (e process) title() string {
 // suspicious says whether a process without a readable command line may be a guest's, by the short name that the
 // kernel keeps (15 bytes).
 func (e process) suspicious() bool {
-	return slices.ContainsFunc([]string{"kvm", "qemu-system", "task UPID:", "[lxc monitor]", "lxc-start", "swtpm", "virtiofsd"},
+	return e.comm == "qm" || e.comm == "pct" || slices.ContainsFunc([]string{"kvm", "qemu-system", "task UPID:", "[lxc monitor]", "lxc-start", "swtpm", "virtiofsd"},
 		func(s string) bool { return strings.HasPrefix(e.comm, s) })
 }
 

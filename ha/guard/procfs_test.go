@@ -117,6 +117,23 @@ func TestFindWorkers(t *testing.T) {
 	wantFound(t, found(t, p, 101, 1010), "20 worker 101", "21 worker 1010")
 }
 
+// A command from another node's migration waits for pmxcfs before it has a worker.
+func TestFindCommands(t *testing.T) {
+	f, p := newFakeTree(t)
+	f.add(
+		fakeProc{pid: 20, comm: "pct", argv: []string{"/usr/bin/perl", "-T", "/usr/sbin/pct", "start", "101"}},
+		fakeProc{pid: 21, comm: "qm", argv: []string{"/usr/bin/perl", "/usr/sbin/qm", "start", "102", "--skiplock", "--migratedfrom", "node1"}},
+		fakeProc{pid: 22, argv: []string{"/usr/sbin/qm", "disk", "move", "101", "scsi0", "ceph"}},
+		fakeProc{pid: 23, argv: []string{"/usr/bin/perl", "/usr/sbin/qm", "clone", "999", "101"}},
+		fakeProc{pid: 30, argv: []string{"/usr/bin/perl", "/usr/sbin/pct", "enter", "101"}}, // an operator's, who looks
+		fakeProc{pid: 31, argv: []string{"/usr/bin/perl", "/usr/sbin/qm", "status", "101"}},
+		fakeProc{pid: 32, argv: []string{"/usr/bin/perl", "/usr/sbin/qm", "start"}}, fakeProc{pid: 33, argv: []string{"vi", "/usr/sbin/qm", "start", "101"}},
+		fakeProc{pid: 34, argv: []string{"/usr/bin/perl", "/root/watch", "/usr/sbin/qm", "start", "101"}},
+	)
+	wantFound(t, found(t, p, 101, 102), "20 worker 101", "21 worker 102", "22 worker 101", "23 worker 101")
+	wantFound(t, found(t, p, 103))
+}
+
 func TestFindVMs(t *testing.T) {
 	f, p := newFakeTree(t)
 	f.write("run/qemu-server/101.pid", "34\n")

@@ -15,9 +15,10 @@ const MaxResets = 3
 // the device says. Two things bound the harm that a reset can do. It is never repeated while the machine may still be booting: an intent
 // counts as carried out from its commit on, for this leader and for the next ones, unless an answer rules out that it was heard. And it
 // is committed only while neither lease nor report of another boot is in the store (ha/leader), so that a boot that is known is never
-// hit. What remains is a machine that came up by itself and has not registered yet, or registers while the command is on its way: the
-// sender is dead by its leader's deadline (R4), the service behind the device may take its own seconds more. Such a boot has nothing
-// protected, or runs it seconds old, and is proven ended by the boot after it.
+// hit. A boot that is a member again after all has shown that it was not reset; a fencing that follows begins afresh. What remains is a
+// machine that came up by itself and has not registered yet, or registers while the command is on its way: the sender is dead by its
+// leader's deadline (R4), the service behind the device may take its own seconds more. Such a boot has nothing protected, or runs it
+// seconds old, and is proven ended by the boot after it.
 
 // told notes resets that an earlier leader told a device: whatever became of them, the machine gets its whole time to boot, counted from
 // this leader's first look, because clocks of an earlier leader say nothing here.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"bascule/ha"
@@ -14,6 +15,7 @@ const maxResets = 3
 // told is a reset that was sent about a boot and that may be carried out.
 type told struct {
 	device string
+	node   ha.NodeName
 	inc    ha.Incarnation
 	at     time.Duration
 }
@@ -36,7 +38,14 @@ func (j *Judge) resets(d *Daemon, c ha.DeviceCommand) {
 	case times > 0 && now-last < roughly(j.w.spec.Timing.BootTime):
 		j.violate("R4", "%s has %s (boot %s) reset %v after the reset before: it may still be booting", d.h.Name, c.Node, c.Incarnation, now-last)
 	}
-	j.toldResets = append(j.toldResets, told{c.Device, c.Incarnation, now})
+	j.toldResets = append(j.toldResets, told{c.Device, c.Node, c.Incarnation, now})
+}
+
+// fenceOver forgets the resets of a fencing that is over: the node has answered itself, and what its service does later nobody can know.
+func (j *Judge) fenceOver(key string) {
+	if n, ok := strings.CutPrefix(key, ha.PrefixFence); ok {
+		j.toldResets = slices.DeleteFunc(j.toldResets, func(t told) bool { return t.node == ha.NodeName(n) })
+	}
 }
 
 // resetAnswered forgets a reset of which its sender knows that nothing comes of it.

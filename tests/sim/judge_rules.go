@@ -42,6 +42,7 @@ func (j *Judge) applied(a Applied) {
 		}
 	}
 	for _, k := range a.Txn.Dels {
+		j.fenceOver(k)
 		if leaderOwned(k) && (a.Term == 0 || a.Term != truth.Term) {
 			j.violate("R4", "%s removed %s under term %d, the leader's is %d", a.By, k, a.Term, truth.Term)
 		}

@@ -234,18 +234,19 @@ func (m *migration) restart() {
 	})
 }
 
-// startThere unlocks and starts the container on the target, by a worker there that goes on by itself.
+// startThere unlocks and starts the container on the target: two commands of the source's worker, which sends the second one if it still
+// lives then. Each goes on by itself; a start that waits for pmxcfs is seen there by its command line and counts as a worker.
 func (m *migration) startThere() {
 	t := m.t
 	if !m.answers() {
 		t.end(fmt.Errorf("%w: the target does not answer: moved, not started", errMigration))
 		return
 	}
-	m.to.setLock(t.g.id, "", func(err error) {
+	m.to.setLock(t.g.id, "", m.in1(func(err error) {
 		if err != nil || m.to.boot != m.tb {
-			m.in1(t.end)(err)
+			t.end(err)
 			return
 		}
 		m.to.work(t.g, "start", m.in1(t.end), (*task).start)
-	})
+	}))
 }
