@@ -31,7 +31,7 @@ type Judge struct {
 	broken     map[ha.VMID]bool             // a fault was aimed at the guest itself: it may end in error
 	states     map[ha.NodeName]ha.NodeState // of the nodes, as last stored, and since when
 	stateAt    map[ha.NodeName]time.Duration
-	announced  map[string]time.Duration // when a start was last announced, by its report's key
+	announced  map[string]time.Duration // when a start was last announced, or a disarming, by its report's key
 	rev        int64                    // of the store, before the last write
 	restoredAt time.Duration            // when the store was last restored
 	mustEpoch  ha.Epoch                 // after a restore: nothing is started in an older one

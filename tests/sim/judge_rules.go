@@ -33,6 +33,7 @@ func (j *Judge) applied(a Applied) {
 		if rests && strings.HasPrefix(p.Key, ha.PrefixGuestReport) { // the last verification before a start, by its transaction
 			j.announced[p.Key] = j.w.loop.Now()
 		}
+		j.saysDisarmed(p.Key, truth)
 		if n, ok := strings.CutPrefix(p.Key, ha.PrefixNode); ok && truth.Nodes[ha.NodeName(n)].Rec.State != j.states[ha.NodeName(n)] {
 			j.states[ha.NodeName(n)], j.stateAt[ha.NodeName(n)] = truth.Nodes[ha.NodeName(n)].Rec.State, j.w.loop.Now()
 		}
@@ -231,13 +232,6 @@ func (j *Judge) announcedSince(d *Daemon, id ha.VMID) bool {
 	return ok && j.w.loop.Now()-at < 3*j.w.spec.Timing.LeaseTTL
 }
 
-// underWay says whether the store that is gone took the announcement before it was restored, and the answer has only just come: with slow
-// links and disks after more than a second.
-func (j *Judge) underWay(d *Daemon, id ha.VMID) bool {
-	at, ok := j.announced[ha.KeyGuestReport(d.self, id)]
-	return ok && at <= j.restoredAt && j.w.loop.Now()-at < j.w.spec.Timing.LeaseTTL
-}
-
 // announcedBefore says whether the store took the start while the node was in order, and the answer has only just come: it is read back for
 // a lease's time.
 func (j *Judge) announcedBefore(d *Daemon, id ha.VMID) bool {
@@ -267,14 +261,6 @@ func (j *Judge) leftAlone(d *Daemon, f node.Do) {
 	}
 	if since, ok := j.managed[f.Guest]; ok && j.w.loop.Now() > since+troubleEcho/3 {
 		j.violate("R7", "%s begins %s of guest %d, which Proxmox's own HA manages", d.h.Name, f.Step, f.Guest)
-	}
-}
-
-// disarms is R3: before any disarming the node's record says so.
-func (j *Judge) disarms(d *Daemon) {
-	rep := j.w.store.Truth().Reports[d.self].Rec
-	if rep.Incarnation == d.cfg.Incarnation && rep.Armed {
-		j.violate("R3", "%s disarms its watchdog while its record says armed", d.h.Name)
 	}
 }
 
