@@ -16,7 +16,7 @@ func TestConforms(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			fencingtest.RunStorage(t, fencingtest.StorageHarness{
+			fencingtest.RunStorage(t, fencingtest.Harness[fencingtest.StorageMachine]{
 				Method: Method,
 				New: func(t *testing.T) (fencingtest.StorageMachine, map[string]string) {
 					x := newCluster(t)
@@ -24,12 +24,13 @@ func TestConforms(t *testing.T) {
 					t.Cleanup(func() { noProcessLeft(t, x) })
 					return x, x.settings()
 				},
-				Storages: []string{"ceph-vm", "ceph-data"},
+				Switch:  child().Switch,
+				Secrets: []string{key},
+			}, fencingtest.Storages{
+				Names:    []string{"ceph-vm", "ceph-data"},
 				Clients:  []string{"ip:10.0.5.12", "ip:fd00:5::12"},
 				Other:    "ip:10.0.5.13",
 				Restores: true,
-				Switch:   child().Switch,
-				Secrets:  []string{key},
 			})
 		})
 	}

@@ -65,7 +65,7 @@ func timeLimit(t *testing.T, d time.Duration) context.Context {
 // labelled method adds both from outside, and demands that the agent's own reading has neither.
 func TestConforms(t *testing.T) {
 	fakes := map[string]*fake{}
-	fencingtest.Run(t, fencingtest.Harness{
+	fencingtest.Run(t, fencingtest.Harness[fencingtest.Machine]{
 		Method: labelled(t, fakes),
 		New: func(t *testing.T) (fencingtest.Machine, map[string]string) {
 			f := newFake(t)

@@ -2,7 +2,6 @@ package fencingtest
 
 import (
 	"context"
-	"fmt"
 
 	"bascule/fencing"
 	"bascule/ha"
@@ -10,20 +9,9 @@ import (
 
 // Method is a fencing method whose devices are fakes: setting "machine" chooses one of them.
 func Method(fakes map[string]*Fake) fencing.Method {
-	keys := []fencing.Key{{Name: "machine", Required: true, Doc: "the name of a fake"}}
-	return fencing.Method{
-		Name: "fake", Keys: keys,
-		Power: func(settings map[string]string) (fencing.PowerDevice, error) {
-			if err := fencing.CheckSettings(keys, settings); err != nil {
-				return nil, err
-			}
-			f, ok := fakes[settings["machine"]]
-			if !ok {
-				return nil, fmt.Errorf("%w: setting \"machine\": there is no fake %q", fencing.ErrSettings, settings["machine"])
-			}
-			return f, nil
-		},
-	}
+	return fencing.Method{Name: "fake", Keys: fakeKeys, Power: func(settings map[string]string) (fencing.PowerDevice, error) {
+		return chosen(fakes, settings)
+	}}
 }
 
 // InProcess sends orders from this process. It does not honour R4 (nothing kills it at the deadline): for tests only.

@@ -10,45 +10,42 @@ import (
 // slowLimit is for calls in which one disk of three hangs: they come back in time with what the others say.
 const slowLimit = 3 * time.Second
 
-// poisonCases are the suite. Each starts with empty slots on healthy disks.
-var poisonCases = []struct {
-	name string
-	run  func(r poisonRig)
-}{
+// poisonCases each start with empty slots on healthy disks.
+var poisonCases = []scene[poisonRig]{
 	{"an empty slot holds no message", func(r poisonRig) {
-		r.reads(0)
+		r.reads(0, patience)
 		r.holds(false, false, false)
 	}},
 	{"poison", func(r poisonRig) {
-		r.poisons()
+		r.poisons(patience)
 		r.holds(true, true, true)
-		r.reads(3)
+		r.reads(3, patience)
 	}},
 	{"poison twice", func(r poisonRig) {
-		r.poisons()
-		r.poisons()
+		r.poisons(patience)
+		r.poisons(patience)
 		r.holds(true, true, true)
-		r.reads(3)
+		r.reads(3, patience)
 	}},
 	{"the message is gone when the node has booted", func(r poisonRig) {
-		r.poisons()
-		r.reads(3)
+		r.poisons(patience)
+		r.reads(3, patience)
 		r.s.Boot()
-		r.reads(0)
+		r.reads(0, patience)
 	}},
 	{"one disk unreachable", func(r poisonRig) {
 		r.breaks(Unreachable, 0)
-		r.reads(0)
-		r.poisons()
+		r.reads(0, patience)
+		r.poisons(patience)
 		r.holds(false, true, true)
-		r.reads(2)
+		r.reads(2, patience)
 	}},
 	{"a majority unreachable", func(r poisonRig) {
 		r.breaks(Unreachable, 0, 1)
-		r.reads(0)
+		r.reads(0, patience)
 		r.fails(ha.DevicePoison, patience, fencing.ErrUnreachable)
 		r.holds(false, false, true) // as much as could be done
-		r.reads(1)
+		r.reads(1, patience)
 	}},
 	{"all unreachable", func(r poisonRig) {
 		r.breaks(Unreachable, 0, 1, 2)
@@ -57,26 +54,20 @@ var poisonCases = []struct {
 		r.holds(false, false, false)
 	}},
 	{"lost after the message was written", func(r poisonRig) {
-		r.poisons()
+		r.poisons(patience)
 		r.breaks(Unreachable, 0, 1)
-		r.reads(1)
+		r.reads(1, patience)
 	}},
 	{"one disk hangs", func(r poisonRig) {
 		r.breaks(Hangs, 1)
-		if o := r.try(ha.DevicePoison, slowLimit); o.text != "" {
-			r.Fatalf("poison: %s", o.text)
-		}
+		r.poisons(slowLimit)
 		r.holds(true, false, true)
-		if o := r.try(ha.DeviceRead, slowLimit); o.text != "" || o.pills != 2 || o.disks != PoisonDisks {
-			r.Fatalf("read: %+v, want a message on 2 of %d disks", o, PoisonDisks)
-		}
+		r.reads(2, slowLimit)
 	}},
 	{"a majority hangs", func(r poisonRig) {
 		r.breaks(Hangs, 1, 2)
 		r.fails(ha.DevicePoison, time.Second, fencing.ErrTimeout)
-		if o := r.try(ha.DeviceRead, time.Second); o.text != "" || o.pills != 1 || o.disks != PoisonDisks {
-			r.Fatalf("read: %+v, want a message on 1 of %d disks", o, PoisonDisks)
-		}
+		r.reads(1, time.Second)
 	}},
 	{"all hang until the time-out", func(r poisonRig) {
 		r.breaks(Hangs, 0, 1, 2)
@@ -86,17 +77,17 @@ var poisonCases = []struct {
 	}},
 	{"disks that lie are read as they are", func(r poisonRig) {
 		r.breaks(Lies, 0, 1)
-		r.poisons() // it proves nothing
-		r.reads(1)
+		r.poisons(patience) // it proves nothing
+		r.reads(1, patience)
 		r.breaks(Lies, 2)
 		r.s.Boot()
-		r.poisons()
-		r.reads(0)
+		r.poisons(patience)
+		r.reads(0, patience)
 	}},
 	{"rubbish on one disk", func(r poisonRig) {
 		r.breaks(Rubbish, 2)
-		r.poisons()
-		r.reads(2)
+		r.poisons(patience)
+		r.reads(2, patience)
 	}},
 	{"rubbish on all disks", func(r poisonRig) {
 		r.breaks(Rubbish, 0, 1, 2)
@@ -106,12 +97,12 @@ var poisonCases = []struct {
 	{"a majority refuses", func(r poisonRig) {
 		r.breaks(Refuses, 0, 1)
 		r.fails(ha.DevicePoison, patience, fencing.ErrRefused)
-		r.reads(1)
+		r.reads(1, patience)
 	}},
 	{"no slot on one disk", func(r poisonRig) {
 		r.breaks(NoSlot, 0)
-		r.poisons()
-		r.reads(2)
+		r.poisons(patience)
+		r.reads(2, patience)
 	}},
 	{"no slot on a majority", func(r poisonRig) {
 		r.breaks(NoSlot, 0, 1)
@@ -126,8 +117,8 @@ var poisonCases = []struct {
 		r.breaks(Hangs, 0, 1, 2)
 		r.fails(ha.DeviceRead, hangLimit, fencing.ErrTimeout)
 		r.breaks(Healthy, 0, 1, 2)
-		r.reads(0)
-		r.poisons()
-		r.reads(3)
+		r.reads(0, patience)
+		r.poisons(patience)
+		r.reads(3, patience)
 	}},
 }

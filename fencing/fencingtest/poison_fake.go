@@ -132,18 +132,7 @@ func (f *FakeSlots) meet(ctx context.Context, write bool) (good int, err error) 
 
 // PoisonMethod is a fencing method whose devices are fakes: setting "machine" chooses one of them.
 func PoisonMethod(fakes map[string]*FakeSlots) fencing.Method {
-	keys := []fencing.Key{{Name: "machine", Required: true, Doc: "the name of a fake"}}
-	return fencing.Method{
-		Name: "fake-slots", Keys: keys,
-		Poison: func(settings map[string]string) (fencing.PoisonDevice, error) {
-			if err := fencing.CheckSettings(keys, settings); err != nil {
-				return nil, err
-			}
-			f, ok := fakes[settings["machine"]]
-			if !ok {
-				return nil, fmt.Errorf("%w: setting \"machine\": there is no fake %q", fencing.ErrSettings, settings["machine"])
-			}
-			return f, nil
-		},
-	}
+	return fencing.Method{Name: "fake-slots", Keys: fakeKeys, Poison: func(settings map[string]string) (fencing.PoisonDevice, error) {
+		return chosen(fakes, settings)
+	}}
 }

@@ -5,11 +5,8 @@ import (
 	"bascule/ha"
 )
 
-// resetCases are the suite. Each starts with a healthy service.
-var resetCases = []struct {
-	name string
-	run  func(r resetRig)
-}{
+// resetCases each start with a healthy service.
+var resetCases = []scene[resetRig]{
 	{"a look resets nothing", func(r resetRig) {
 		r.must(ha.DeviceRead)
 		r.resets(0)
@@ -22,29 +19,20 @@ var resetCases = []struct {
 	}},
 	{"unreachable", func(r resetRig) {
 		r.m.Break(Unreachable)
-		r.fails(ha.DeviceRead, patience, false, fencing.ErrUnreachable, fencing.ErrTimeout)
-		r.fails(ha.DeviceReset, patience, false, fencing.ErrUnreachable, fencing.ErrTimeout)
-		r.resets(0)
+		r.useless(patience, fencing.ErrUnreachable, fencing.ErrTimeout)
 	}},
 	{"hangs until the time-out", func(r resetRig) {
 		r.m.Break(Hangs)
-		r.fails(ha.DeviceRead, hangLimit, false, fencing.ErrTimeout)
-		if o := r.try(ha.DeviceReset, hangLimit); o.text == "" {
-			r.Errorf("reset: succeeded")
-		}
-		r.resets(0)
+		r.fails(ha.DeviceRead, hangLimit, fencing.ErrTimeout)
+		r.resetFails(hangLimit)
 	}},
 	{"dies half-way", func(r resetRig) {
 		r.m.Break(DiesHalfWay)
-		r.must(ha.DeviceRead)
-		r.fails(ha.DeviceReset, patience, true, fencing.ErrUnreachable, fencing.ErrTimeout, fencing.ErrRubbish)
-		r.resets(1) // once: nothing below sends it again by itself
+		r.doubtful(patience, fencing.ErrUnreachable, fencing.ErrTimeout, fencing.ErrRubbish)
 	}},
 	{"hangs half-way", func(r resetRig) {
 		r.m.Break(HangsHalfWay)
-		r.must(ha.DeviceRead)
-		r.fails(ha.DeviceReset, slowLimit, true, fencing.ErrTimeout)
-		r.resets(1)
+		r.doubtful(slowLimit, fencing.ErrTimeout)
 	}},
 	{"says success and does nothing", func(r resetRig) {
 		r.m.Break(Lies)
@@ -53,54 +41,41 @@ var resetCases = []struct {
 	}},
 	{"rubbish", func(r resetRig) {
 		r.m.Break(Rubbish)
-		r.fails(ha.DeviceRead, patience, false, fencing.ErrRubbish)
-		if o := r.try(ha.DeviceReset, patience); o.text == "" {
-			r.Errorf("reset: succeeded")
-		}
-		r.resets(0)
+		r.fails(ha.DeviceRead, patience, fencing.ErrRubbish)
+		r.resetFails(patience)
 	}},
 	{"another machine's number", func(r resetRig) {
 		r.m.Break(OtherMachine)
-		r.fails(ha.DeviceRead, patience, false, fencing.ErrWrongMachine)
-		r.fails(ha.DeviceReset, patience, false, fencing.ErrWrongMachine)
-		r.resets(0)
+		r.useless(patience, fencing.ErrWrongMachine)
 	}},
 	{"credentials not accepted, and not tried again", func(r resetRig) {
 		r.m.Break(WrongPassword)
 		for range 3 {
-			r.fails(ha.DeviceRead, patience, false, fencing.ErrAuth)
-			r.fails(ha.DeviceReset, patience, false, fencing.ErrAuth)
+			r.useless(patience, fencing.ErrAuth)
 		}
-		r.resets(0)
-		if n := r.m.WrongLogins(); n > 1 {
-			r.Errorf("%d wrong log-ins: such services lock out who tries again", n)
-		}
+		r.once()
 	}},
 	{"a reset's wrong credentials are not tried again", func(r resetRig) {
 		r.m.Break(WrongPassword)
 		for range 3 {
-			r.fails(ha.DeviceReset, patience, false, fencing.ErrAuth)
+			r.fails(ha.DeviceReset, patience, fencing.ErrAuth)
 		}
-		r.fails(ha.DeviceRead, patience, false, fencing.ErrAuth)
-		if n := r.m.WrongLogins(); n > 1 {
-			r.Errorf("%d wrong log-ins: such services lock out who tries again", n)
-		}
+		r.fails(ha.DeviceRead, patience, fencing.ErrAuth)
+		r.once()
 	}},
 	{"refuses", func(r resetRig) {
 		r.m.Break(Refuses)
 		r.must(ha.DeviceRead)
-		r.fails(ha.DeviceReset, patience, false, fencing.ErrRefused)
+		r.fails(ha.DeviceReset, patience, fencing.ErrRefused)
 		r.resets(0)
 	}},
 	{"no such reset for the machine", func(r resetRig) {
 		r.m.Break(NotOffered)
-		r.fails(ha.DeviceRead, patience, false, fencing.ErrRefused)
-		r.fails(ha.DeviceReset, patience, false, fencing.ErrRefused)
-		r.resets(0)
+		r.useless(patience, fencing.ErrRefused)
 	}},
 	{"works again after a fault", func(r resetRig) {
 		r.m.Break(Hangs)
-		r.fails(ha.DeviceRead, hangLimit, false, fencing.ErrTimeout)
+		r.fails(ha.DeviceRead, hangLimit, fencing.ErrTimeout)
 		r.m.Break(Healthy)
 		r.must(ha.DeviceRead)
 		r.must(ha.DeviceReset)

@@ -3,22 +3,20 @@ package fencingtest
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"bascule/fencing"
 )
 
 // FakeReset is a reset service with its machines, in memory. It keeps no clock: a hung call ends with its context.
 type FakeReset struct {
-	mu     sync.Mutex
-	fault  Fault
+	frail
 	resets int
 	logins int  // wrong ones
 	locked bool // it was told of a wrong log-in and sends no other
 }
 
 // NewFakeReset returns a healthy service.
-func NewFakeReset() *FakeReset { return &FakeReset{fault: Healthy} }
+func NewFakeReset() *FakeReset { return &FakeReset{} }
 
 // Resets implements Resettable.
 func (f *FakeReset) Resets() int {
@@ -37,13 +35,6 @@ func (f *FakeReset) WrongLogins() int {
 	return f.logins
 }
 
-// Break implements Resettable.
-func (f *FakeReset) Break(fault Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fault = fault
-}
-
 // Read implements fencing.ResetDevice.
 func (f *FakeReset) Read(ctx context.Context) error {
 	f.mu.Lock()
@@ -54,21 +45,12 @@ func (f *FakeReset) Read(ctx context.Context) error {
 	}
 	f.mu.Unlock()
 	switch fault {
-	case Unreachable:
-		return fmt.Errorf("%w: connection refused", fencing.ErrUnreachable)
-	case Hangs:
-		<-ctx.Done()
-		return fmt.Errorf("%w: %w", fencing.ErrTimeout, ctx.Err())
-	case Rubbish:
-		return fmt.Errorf("%w: %q", fencing.ErrRubbish, "<html>")
-	case WrongPassword:
-		return fmt.Errorf("%w: log-in failed", fencing.ErrAuth)
 	case OtherMachine:
 		return fmt.Errorf("%w: it has another address", fencing.ErrWrongMachine)
 	case NotOffered:
 		return fmt.Errorf("%w: no reset", fencing.ErrRefused)
 	}
-	return ctx.Err()
+	return f.meet(ctx)
 }
 
 // Reset implements fencing.ResetDevice.
@@ -96,18 +78,7 @@ func (f *FakeReset) Reset(ctx context.Context) error {
 
 // ResetMethod is a fencing method whose devices are fakes: setting "machine" chooses one of them.
 func ResetMethod(fakes map[string]*FakeReset) fencing.Method {
-	keys := []fencing.Key{{Name: "machine", Required: true, Doc: "the name of a fake"}}
-	return fencing.Method{
-		Name: "fake-reset", Keys: keys,
-		Reset: func(settings map[string]string) (fencing.ResetDevice, error) {
-			if err := fencing.CheckSettings(keys, settings); err != nil {
-				return nil, err
-			}
-			f, ok := fakes[settings["machine"]]
-			if !ok {
-				return nil, fmt.Errorf("%w: setting \"machine\": there is no fake %q", fencing.ErrSettings, settings["machine"])
-			}
-			return f, nil
-		},
-	}
+	return fencing.Method{Name: "fake-reset", Keys: fakeKeys, Reset: func(settings map[string]string) (fencing.ResetDevice, error) {
+		return chosen(fakes, settings)
+	}}
 }

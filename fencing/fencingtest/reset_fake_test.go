@@ -10,7 +10,7 @@ import (
 func TestFakeResetConforms(t *testing.T) {
 	fakes := map[string]*fencingtest.FakeReset{}
 	method := fencingtest.ResetMethod(fakes)
-	fencingtest.RunReset(t, fencingtest.ResetHarness{
+	fencingtest.RunReset(t, fencingtest.Harness[fencingtest.Resettable]{
 		Method: method,
 		New: func(t *testing.T) (fencingtest.Resettable, map[string]string) {
 			f := fencingtest.NewFakeReset()

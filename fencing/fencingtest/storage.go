@@ -3,7 +3,6 @@ package fencingtest
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,193 +10,116 @@ import (
 	"bascule/ha"
 )
 
-// Faults of storage devices, besides Unreachable, Hangs, Lies, Rubbish, WrongPassword and Refuses.
+// Faults of storage devices.
 const (
 	HalfDone  Fault = "half-done"  // accepts a revocation and carries out only the first client's
 	BreaksOff Fault = "breaks-off" // carries out the first client's, then the connection ends without an answer
 	Behind    Fault = "behind"     // records revocations and shows them, but a part of the storage does not enforce them yet
 )
 
-// StorageMachine is a simulated storage behind a simulated device of the method under test.
+// StorageMachine is a simulated storage behind a simulated storage device. To a new one everybody can write.
 type StorageMachine interface {
 	Writes(client string) bool         // whether the client truly can write to any part of the storage
 	SetWrites(client string, can bool) // without any command, for good
 	Break(Fault)                       // in place of the fault it had
 }
 
-// StorageHarness is what a method that takes storages away brings to its suite.
-type StorageHarness struct {
-	Method fencing.Method
-	// New makes a storage that is healthy and to which everybody can write, and the settings to reach it.
-	New func(t *testing.T) (StorageMachine, map[string]string)
-	// Storages are what the settings name, in order.
-	Storages []string
-	// Clients are those of one incarnation; at least two, if the method knows more than one for a node.
-	Clients []string
-	// Other is another node's client. It must never lose its access.
-	Other string
+// Storages is what RunStorage has to know of a harness's settings and of the method.
+type Storages struct {
+	Names   []string // what the settings name, in order
+	Clients []string // those of one incarnation; at least two, if the method knows more than one for a node
+	Other   string   // another node's client. It must never lose its access
 	// Restores says that the device gives access back (fencing.Restorer), because it shuts out more than one boot.
 	Restores bool
 	// Without are faults that such a device cannot have.
 	Without []Fault
-	// Switch carries out the executor's orders: a fencing.Child that re-executes the test binary, or InProcess.
-	Switch fencing.Switcher
-	// Secrets must turn up in no error, reading or sentence.
-	Secrets []string
 }
 
-// RunStorage puts the method through every case twice: its device called directly, and through the executor.
-func RunStorage(t *testing.T, h StorageHarness) {
-	if h.Method.Storage == nil || len(h.Storages) == 0 || len(h.Clients) == 0 || h.Other == "" {
-		t.Fatalf("method %s takes no storages away, or its harness is not complete", h.Method.Name)
+// RunStorage is the suite of methods that take storages away.
+func RunStorage(t *testing.T, h Harness[StorageMachine], s Storages) {
+	if len(s.Names) == 0 || len(s.Clients) == 0 || s.Other == "" {
+		t.Fatalf("the harness of method %s is not complete", h.Method.Name)
 	}
+	var cases []scene[storageRig]
 	for _, c := range storageCases {
-		if slices.Contains(h.Without, c.fault) || len(h.Clients) < c.clients {
-			continue
+		if !slices.Contains(s.Without, c.fault) && len(s.Clients) >= c.clients {
+			cases = append(cases, scene[storageRig]{c.name, c.begin})
 		}
-		t.Run("direct/"+c.name, func(t *testing.T) {
-			m, settings := h.New(t)
+	}
+	suite[StorageMachine, storageRig]{
+		Harness: h, kind: ha.StorageDevice, cases: cases,
+		open: func(settings map[string]string) (caller, error) {
 			d, err := h.Method.Storage(settings)
-			if err != nil {
-				t.Fatalf("the harness's own settings: %v", err)
+			return storageCaller(d), err
+		},
+		rig: func(r rig, m StorageMachine) storageRig { return storageRig{r, m, s} },
+		after: func(r storageRig) {
+			if !r.m.Writes(s.Other) {
+				r.Errorf("the other node's client %s lost its access", s.Other)
 			}
-			runStorageCase(storageRig{t, m, h, directStorage{d}}, c)
-		})
-		t.Run("executor/"+c.name, func(t *testing.T) {
-			m, settings := h.New(t)
-			spec := fencing.Spec{Name: "storage-of-node2", Node: "node2", Method: h.Method.Name, Settings: settings}
-			e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{h.Method}, h.Switch, fencing.BootNow)
-			if err != nil {
-				t.Fatalf("the harness's own settings: %v", err)
+		},
+	}.run(t)
+	t.Run("names its storages without any I/O", func(t *testing.T) {
+		m, good := h.New(t)
+		m.Break(Unreachable)
+		d, err := h.Method.Storage(good)
+		if err != nil || !slices.Equal(d.Storages(), s.Names) {
+			t.Errorf("%v, %v, want %v", d, err, s.Names)
+		}
+	})
+}
+
+func storageCaller(d fencing.StorageDevice) caller {
+	return func(ctx context.Context, a ha.DeviceAction, clients []string, says *ha.DeviceReading) (err error) {
+		switch a {
+		case ha.DeviceRevoke:
+			return d.Revoke(ctx, clients)
+		case ha.DeviceRestore:
+			if r, ok := d.(fencing.Restorer); ok {
+				return r.Restore(ctx, clients)
 			}
-			runStorageCase(storageRig{t, m, h, executorStorage{e}}, c)
-		})
+			return nil
+		}
+		says.Storages, err = d.Read(ctx, clients)
+		return err
 	}
-	t.Run("settings", func(t *testing.T) { storageSettings(t, h) })
-}
-
-// runStorageCase runs a case; whatever happened, the other node has kept its access.
-func runStorageCase(r storageRig, c storageCase) {
-	if c.fault != "" {
-		r.m.Break(c.fault)
-	}
-	c.run(r)
-	if !r.m.Writes(r.h.Other) {
-		r.Errorf("the other node's client %s lost its access", r.h.Other)
-	}
-}
-
-// storageOutcome is what came of one command: text is empty if it succeeded.
-type storageOutcome struct {
-	readings []ha.StorageReading
-	text     string
-	kind     error // known only to the direct driver
-}
-
-type storageDriver interface {
-	do(a ha.DeviceAction, clients []string, timeout time.Duration) storageOutcome
-}
-
-type directStorage struct{ d fencing.StorageDevice }
-
-func (x directStorage) do(a ha.DeviceAction, clients []string, timeout time.Duration) (o storageOutcome) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	var err error
-	if a == ha.DeviceRead {
-		o.readings, err = x.d.Read(ctx, clients)
-	} else if r, ok := x.d.(fencing.Restorer); ok && a == ha.DeviceRestore {
-		err = r.Restore(ctx, clients)
-	} else if a == ha.DeviceRevoke {
-		err = x.d.Revoke(ctx, clients)
-	}
-	if err != nil {
-		o.text, o.kind = "failed: "+err.Error(), fencing.Classify(err)
-	}
-	return o
-}
-
-type executorStorage struct{ e *fencing.Executor }
-
-func (x executorStorage) do(a ha.DeviceAction, clients []string, timeout time.Duration) storageOutcome {
-	cmd := ha.DeviceCommand{Device: "storage-of-node2", Node: "node2", Incarnation: "boot-7", Action: a, Term: 3, Clients: clients, Timeout: timeout}
-	if a != ha.DeviceRead {
-		cmd.Deadline = fencing.BootNow().Add(timeout + patience)
-	}
-	r := x.e.Do(context.Background(), cmd)
-	if r.Action != a || !slices.Equal(r.Clients, clients) || r.Power != ha.PowerUnknown || r.Answered.Before(r.Asked) {
-		return storageOutcome{text: "the reading does not belong to its command"}
-	}
-	if r.Problem != "" && (!strings.Contains(r.Problem, "storage-of-node2") || !strings.Contains(r.Problem, "Next: ")) {
-		return storageOutcome{text: "the problem names no device or next step: " + r.Problem}
-	}
-	return storageOutcome{readings: r.Storages, text: r.Problem}
 }
 
 // storageRig is one case's equipment.
 type storageRig struct {
-	*testing.T
+	rig
 	m StorageMachine
-	h StorageHarness
-	storageDriver
+	Storages
 }
 
 // revokes sends a revocation that has to be accepted.
 func (r storageRig) revokes(clients []string) {
 	r.Helper()
-	o := r.do(ha.DeviceRevoke, clients, patience)
-	r.clean(o)
-	if o.text != "" || len(o.readings) != 0 {
-		r.Fatalf("revoke %v: %v %s", clients, o.readings, o.text)
+	if o := r.must(ha.DeviceRevoke, clients...); len(o.Storages) != 0 {
+		r.Fatalf("revoke %v: %v", clients, o.Storages)
 	}
 }
 
 // reads demands a literal answer about every storage.
 func (r storageRig) reads(clients []string, want ha.StorageAccess) {
 	r.Helper()
-	o := r.do(ha.DeviceRead, clients, patience)
-	r.clean(o)
 	var all []ha.StorageReading
-	for _, s := range r.h.Storages {
+	for _, s := range r.Names {
 		all = append(all, ha.StorageReading{Storage: s, Access: want})
 	}
-	if o.text != "" || !slices.Equal(o.readings, all) {
-		r.Fatalf("reads %v of %v: %s, want %v", o.readings, clients, o.text, all)
+	if o := r.must(ha.DeviceRead, clients...); !slices.Equal(o.Storages, all) {
+		r.Fatalf("reads %v of %v, want %v", o.Storages, clients, all)
 	}
 }
 
 // notRevoked reads: whatever the answer, it must not say that access is revoked.
 func (r storageRig) notRevoked(clients []string) {
 	r.Helper()
-	o := r.do(ha.DeviceRead, clients, time.Second)
-	r.clean(o)
-	for _, x := range o.readings {
+	for _, x := range r.try(ha.DeviceRead, clients, time.Second).Storages {
 		if x.Access == ha.AccessRevoked {
-			r.Fatalf("reads %v of %v, which can write", o.readings, clients)
+			r.Fatalf("reads %v of %v, which can write", x, clients)
 		}
 	}
-}
-
-// fails sends a command that has to fail in one of these ways, within its time, and learn nothing.
-func (r storageRig) fails(a ha.DeviceAction, clients []string, timeout time.Duration, kinds ...error) {
-	r.Helper()
-	began := time.Now()
-	o := r.do(a, clients, timeout)
-	r.clean(o)
-	if took := time.Since(began); took > timeout+5*time.Second {
-		r.Errorf("%s: took %v with a time-out of %v", a, took, timeout)
-	}
-	for _, x := range o.readings {
-		if x.Access != ha.AccessUnknown {
-			r.Errorf("%s: failed, yet says %v", a, x)
-		}
-	}
-	for _, k := range kinds {
-		if o.text != "" && strings.Contains(o.text, k.Error()) && (o.kind == nil || o.kind == k) {
-			return
-		}
-	}
-	r.Errorf("%s: %q, want one of %v", a, o.text, kinds)
 }
 
 // can compares the truth.
@@ -206,15 +128,6 @@ func (r storageRig) can(clients []string, write bool) {
 	for _, c := range clients {
 		if r.m.Writes(c) != write {
 			r.Errorf("%s can write: %t, want %t", c, !write, write)
-		}
-	}
-}
-
-func (r storageRig) clean(o storageOutcome) {
-	r.Helper()
-	for _, s := range r.h.Secrets {
-		if strings.Contains(o.text, s) {
-			r.Errorf("a secret shows in %q", o.text)
 		}
 	}
 }

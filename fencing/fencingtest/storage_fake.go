@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"bascule/fencing"
 	"bascule/ha"
@@ -14,23 +13,15 @@ import (
 // FakeStorage is a storage device with its storages, in memory. Its clients are written "fake:NAME". It keeps no clock: a hung call ends
 // with its context. The zero value is not usable; see NewFakeStorage.
 type FakeStorage struct {
-	mu       sync.Mutex
+	frail
 	storages []string
 	revoked  []string // on record
-	fault    Fault
 	heard    int
 }
 
 // NewFakeStorage returns a healthy device of these storages, to which everybody can write.
 func NewFakeStorage(storages ...string) *FakeStorage {
-	return &FakeStorage{storages: storages, fault: Healthy}
-}
-
-// Break gives the device a fault in place of the one it had; Healthy mends it.
-func (f *FakeStorage) Break(fault Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fault = fault
+	return &FakeStorage{storages: storages}
 }
 
 // Writes says whether the client truly can write.
@@ -62,7 +53,7 @@ func (f *FakeStorage) Storages() []string { return slices.Clone(f.storages) }
 
 // Read implements fencing.StorageDevice.
 func (f *FakeStorage) Read(ctx context.Context, clients []string) ([]ha.StorageReading, error) {
-	if err := f.meet(ctx, clients); err != nil {
+	if err := f.take(ctx, clients); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
@@ -88,7 +79,7 @@ func (f *FakeStorage) Revoke(ctx context.Context, clients []string) error {
 	if len(clients) == 0 {
 		return fmt.Errorf("%w: no client", fencing.ErrSettings)
 	}
-	if err := f.meet(ctx, clients); err != nil {
+	if err := f.take(ctx, clients); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -113,44 +104,19 @@ func (f *FakeStorage) Revoke(ctx context.Context, clients []string) error {
 	return nil
 }
 
-// meet is what happens before the device takes a request up.
-func (f *FakeStorage) meet(ctx context.Context, clients []string) error {
+// take checks whom a request is about, and lets the device's fault act.
+func (f *FakeStorage) take(ctx context.Context, clients []string) error {
 	for _, c := range clients {
 		if name, ours := strings.CutPrefix(c, "fake:"); !ours || name == "" || strings.ContainsAny(name, "?:") {
 			return fmt.Errorf("%w: %q is no client of this device", fencing.ErrSettings, c)
 		}
 	}
-	f.mu.Lock()
-	fault := f.fault
-	f.mu.Unlock()
-	switch fault {
-	case Unreachable:
-		return fmt.Errorf("%w: connection refused", fencing.ErrUnreachable)
-	case Hangs:
-		<-ctx.Done()
-		return fmt.Errorf("%w: %w", fencing.ErrTimeout, ctx.Err())
-	case Rubbish:
-		return fmt.Errorf("%w: %q", fencing.ErrRubbish, "<html>")
-	case WrongPassword:
-		return fmt.Errorf("%w: login failed", fencing.ErrAuth)
-	}
-	return ctx.Err()
+	return f.meet(ctx)
 }
 
-// StorageMethod is a fencing method whose devices are fakes: setting "storage" chooses one of them.
+// StorageMethod is a fencing method whose devices are fakes: setting "machine" chooses one of them.
 func StorageMethod(fakes map[string]*FakeStorage) fencing.Method {
-	keys := []fencing.Key{{Name: "storage", Required: true, Doc: "the name of a fake"}}
-	return fencing.Method{
-		Name: "fake-storage", Keys: keys,
-		Storage: func(settings map[string]string) (fencing.StorageDevice, error) {
-			if err := fencing.CheckSettings(keys, settings); err != nil {
-				return nil, err
-			}
-			f, ok := fakes[settings["storage"]]
-			if !ok {
-				return nil, fmt.Errorf("%w: setting \"storage\": there is no fake %q", fencing.ErrSettings, settings["storage"])
-			}
-			return f, nil
-		},
-	}
+	return fencing.Method{Name: "fake-storage", Keys: fakeKeys, Storage: func(settings map[string]string) (fencing.StorageDevice, error) {
+		return chosen(fakes, settings)
+	}}
 }

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func TestConforms(t *testing.T) {
 	child := fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: []string{childMark + "=1"}, Stderr: os.Stderr}
-	fencingtest.RunReset(t, fencingtest.ResetHarness{
+	fencingtest.RunReset(t, fencingtest.Harness[fencingtest.Resettable]{
 		Method: Method,
 		New: func(t *testing.T) (fencingtest.Resettable, map[string]string) {
 			b := newRobot(t)

@@ -60,7 +60,7 @@ func TestConforms(t *testing.T) {
 	for _, sh := range shapes {
 		t.Run(sh.name, func(t *testing.T) {
 			t.Parallel()
-			fencingtest.Run(t, fencingtest.Harness{
+			fencingtest.Run(t, fencingtest.Harness[fencingtest.Machine]{
 				Method: ipmi.Method,
 				New: func(t *testing.T) (fencingtest.Machine, map[string]string) {
 					if strings.Contains(t.Name(), "powering_off_for_a_while") {

@@ -73,7 +73,7 @@ func TestConformsForEachMaker(t *testing.T) {
 }
 
 func conforms(t *testing.T, sh shape, auth string) {
-	fencingtest.Run(t, fencingtest.Harness{
+	fencingtest.Run(t, fencingtest.Harness[fencingtest.Machine]{
 		Method: redfish.Method,
 		New: func(t *testing.T) (fencingtest.Machine, map[string]string) {
 			b := newBMC(t, sh)

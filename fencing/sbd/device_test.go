@@ -15,15 +15,14 @@ import (
 
 func TestConforms(t *testing.T) {
 	t.Parallel()
-	fencingtest.RunPoison(t, fencingtest.PoisonHarness{
+	fencingtest.RunPoison(t, fencingtest.Harness[fencingtest.Slots]{
 		Method: fileMethod(),
 		New: func(t *testing.T) (fencingtest.Slots, map[string]string) {
 			b := newBed(t, fencingtest.PoisonDisks)
 			return b, b.settings()
 		},
-		MsgWait: 10 * time.Second,
-		Switch:  child().Switch,
-	})
+		Switch: child().Switch,
+	}, 10*time.Second)
 }
 
 func TestOneAndTwoDisks(t *testing.T) {

@@ -113,17 +113,18 @@ func after(action byte, f func()) func(cdb []byte) {
 }
 
 func TestConforms(t *testing.T) {
-	fencingtest.RunStorage(t, fencingtest.StorageHarness{
+	fencingtest.RunStorage(t, fencingtest.Harness[fencingtest.StorageMachine]{
 		Method: Method,
 		New: func(t *testing.T) (fencingtest.StorageMachine, map[string]string) {
 			m := newArray2(t)
 			return m, m.self.settings
 		},
-		Storages: []string{"san1", "san2"},
-		Clients:  suiteClients,
-		Other:    suiteOther,
+		Switch: child().Switch,
+	}, fencingtest.Storages{
+		Names:   []string{"san1", "san2"},
+		Clients: suiteClients,
+		Other:   suiteOther,
 		// A target enforces its list of registrations; there is no copy of it that could lag behind.
 		Without: []fencingtest.Fault{fencingtest.Behind},
-		Switch:  child().Switch,
 	})
 }

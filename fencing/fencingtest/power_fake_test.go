@@ -13,7 +13,7 @@ import (
 func TestFakeConforms(t *testing.T) {
 	fakes := map[string]*fencingtest.Fake{}
 	method := fencingtest.Method(fakes)
-	fencingtest.Run(t, fencingtest.Harness{
+	fencingtest.Run(t, fencingtest.Harness[fencingtest.Machine]{
 		Method: method,
 		New: func(t *testing.T) (fencingtest.Machine, map[string]string) {
 			f := fencingtest.NewFake(fencingtest.UUID)

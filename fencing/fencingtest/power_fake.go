@@ -4,58 +4,24 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"bascule/fencing"
 	"bascule/ha"
 )
 
-// Fault is one way in which a device fails.
-type Fault string
-
-// The faults that the suite knows.
-const (
-	Healthy       Fault = "healthy"
-	Unreachable   Fault = "unreachable"
-	Hangs         Fault = "hangs"          // takes requests and never answers
-	Lies          Fault = "lies"           // accepts the switching and does nothing
-	SlowOff       Fault = "slow-off"       // reads powering-off for SlowReads reads after the switch-off
-	Rubbish       Fault = "rubbish"        // answers nonsense
-	OtherMachine  Fault = "other-machine"  // works, but shows OtherUUID
-	WrongPassword Fault = "wrong-password" // does not accept the credentials
-	Refuses       Fault = "refuses"        // says no to switching
-)
-
-// SlowReads is how many reads a machine with SlowOff stays in powering-off.
-const SlowReads = 2
-
-// UUIDs of the simulated machines.
-const (
-	UUID      = "4c4c4544-0051-3410-8052-b4c04f564232"
-	OtherUUID = "4c4c4544-0033-4710-8032-c7c04f475931"
-)
-
 // Fake is a fencing device with its machine, in memory. It keeps no clock: a hung call ends with its context, a slow
 // switch-off after SlowReads reads. The zero value is not usable; see NewFake.
 type Fake struct {
-	mu    sync.Mutex
+	frail
 	power ha.Power
 	uuid  string
-	fault Fault
 	slow  int // reads until powering-off becomes off
 	heard []ha.DeviceAction
 	reads int
 }
 
 // NewFake returns a healthy device whose machine is on and has this system UUID.
-func NewFake(uuid string) *Fake { return &Fake{power: ha.PowerOn, uuid: uuid, fault: Healthy} }
-
-// Break gives the device a fault in place of the one it had; Healthy mends it.
-func (f *Fake) Break(fault Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fault = fault
-}
+func NewFake(uuid string) *Fake { return &Fake{power: ha.PowerOn, uuid: uuid} }
 
 // SetPower puts the machine into a state without any command.
 func (f *Fake) SetPower(p ha.Power) {
@@ -128,23 +94,4 @@ func (f *Fake) turn(ctx context.Context, a ha.DeviceAction, to ha.Power) error {
 		f.power = to
 	}
 	return nil
-}
-
-// meet is what happens before the device takes a request up.
-func (f *Fake) meet(ctx context.Context) error {
-	f.mu.Lock()
-	fault := f.fault
-	f.mu.Unlock()
-	switch fault {
-	case Unreachable:
-		return fmt.Errorf("%w: connection refused", fencing.ErrUnreachable)
-	case Hangs:
-		<-ctx.Done()
-		return fmt.Errorf("%w: %w", fencing.ErrTimeout, ctx.Err())
-	case Rubbish:
-		return fmt.Errorf("%w: %q", fencing.ErrRubbish, "<html>")
-	case WrongPassword:
-		return fmt.Errorf("%w: login failed", fencing.ErrAuth)
-	}
-	return ctx.Err()
 }

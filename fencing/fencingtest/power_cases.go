@@ -5,56 +5,49 @@ import (
 	"bascule/ha"
 )
 
-// cases are the suite. Each starts with a healthy machine that is on.
-var cases = []struct {
-	name string
-	run  func(r rig)
-}{
-	{"reads on and the machine's identity", func(r rig) {
-		if o := r.reads(ha.PowerOn); !ha.SameUUID(o.uuid, UUID) {
-			r.Errorf("system UUID %q, want %q", o.uuid, UUID)
+// powerCases each start with a healthy machine that is on.
+var powerCases = []scene[powerRig]{
+	{"reads on and the machine's identity", func(r powerRig) {
+		if uuid := r.reads(ha.PowerOn); !ha.SameUUID(uuid, UUID) {
+			r.Errorf("system UUID %q, want %q", uuid, UUID)
 		}
 		r.heard()
 	}},
-	{"off", func(r rig) {
+	{"off", func(r powerRig) {
 		r.must(ha.DeviceOff)
 		r.reads(ha.PowerOff)
 		r.heard(ha.DeviceOff)
 	}},
-	{"off when already off", func(r rig) {
+	{"off when already off", func(r powerRig) {
 		r.m.SetPower(ha.PowerOff)
 		r.must(ha.DeviceOff)
 		r.reads(ha.PowerOff)
-		if r.m.Power() != ha.PowerOff {
-			r.Errorf("the machine is %q", r.m.Power())
-		}
+		r.is(ha.PowerOff)
 	}},
-	{"on", func(r rig) {
+	{"on", func(r powerRig) {
 		r.m.SetPower(ha.PowerOff)
 		r.must(ha.DeviceOn)
 		r.reads(ha.PowerOn)
 		r.heard(ha.DeviceOn)
 	}},
-	{"unreachable", func(r rig) {
+	{"unreachable", func(r powerRig) {
 		r.m.Break(Unreachable)
 		r.fails(ha.DeviceRead, patience, fencing.ErrUnreachable, fencing.ErrTimeout)
 		r.fails(ha.DeviceOff, patience, fencing.ErrUnreachable, fencing.ErrTimeout)
 		r.heard()
 	}},
-	{"hangs until the time-out", func(r rig) {
+	{"hangs until the time-out", func(r powerRig) {
 		r.m.Break(Hangs)
 		r.fails(ha.DeviceRead, hangLimit, fencing.ErrTimeout)
 		r.fails(ha.DeviceOff, hangLimit, fencing.ErrTimeout)
-		if r.m.Power() != ha.PowerOn {
-			r.Errorf("the machine is %q", r.m.Power())
-		}
+		r.is(ha.PowerOn)
 	}},
-	{"says success but is still on", func(r rig) {
+	{"says success but is still on", func(r powerRig) {
 		r.m.Break(Lies)
 		r.must(ha.DeviceOff)
 		r.reads(ha.PowerOn)
 	}},
-	{"powering off for a while is not off", func(r rig) {
+	{"powering off for a while is not off", func(r powerRig) {
 		r.m.Break(SlowOff)
 		r.must(ha.DeviceOff)
 		for range SlowReads {
@@ -62,32 +55,30 @@ var cases = []struct {
 		}
 		r.reads(ha.PowerOff)
 	}},
-	{"rubbish", func(r rig) {
+	{"rubbish", func(r powerRig) {
 		r.m.Break(Rubbish)
 		r.fails(ha.DeviceRead, patience, fencing.ErrRubbish)
 		r.fails(ha.DeviceOff, patience, fencing.ErrRubbish)
-		if r.m.Power() != ha.PowerOn {
-			r.Errorf("the machine is %q", r.m.Power())
-		}
+		r.is(ha.PowerOn)
 	}},
-	{"another machine's device shows itself", func(r rig) {
+	{"another machine's device shows itself", func(r powerRig) {
 		r.m.Break(OtherMachine)
-		if o := r.reads(ha.PowerOn); !ha.SameUUID(o.uuid, OtherUUID) || ha.SameUUID(o.uuid, UUID) {
-			r.Errorf("system UUID %q, want the other machine's, %q", o.uuid, OtherUUID)
+		if uuid := r.reads(ha.PowerOn); !ha.SameUUID(uuid, OtherUUID) {
+			r.Errorf("system UUID %q, want the other machine's, %q", uuid, OtherUUID)
 		}
 	}},
-	{"credentials not accepted", func(r rig) {
+	{"credentials not accepted", func(r powerRig) {
 		r.m.Break(WrongPassword)
 		r.fails(ha.DeviceRead, patience, fencing.ErrAuth)
 		r.fails(ha.DeviceOff, patience, fencing.ErrAuth)
 		r.heard()
 	}},
-	{"refuses", func(r rig) {
+	{"refuses", func(r powerRig) {
 		r.m.Break(Refuses)
 		r.fails(ha.DeviceOff, patience, fencing.ErrRefused)
 		r.reads(ha.PowerOn)
 	}},
-	{"works again after a fault", func(r rig) {
+	{"works again after a fault", func(r powerRig) {
 		r.m.Break(Hangs)
 		r.fails(ha.DeviceRead, hangLimit, fencing.ErrTimeout)
 		r.m.Break(Healthy)
