@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 func order(address string, timeout, deadline time.Duration) fencing.Order {
@@ -78,13 +80,13 @@ func TestAStoppedChildDiesAtTheDeadline(t *testing.T) {
 	if err := syscall.Kill(v.pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the child is stopped", func() bool { return state(v.pid) == 'T' })
+	waittest.Until(t, 20*time.Second, "the child is stopped", func() bool { return fencingtest.ProcessState(v.pid) == 'T' })
 	fmt.Fprintln(v, "go") // it would send now
 	if at := v.gone(); at.Before(deadline) || at.Sub(deadline) > time.Second {
 		t.Errorf("the child ended %v after the deadline", at.Sub(deadline))
 	}
-	until(t, "the child is dead", func() bool { st := state(v.pid); return st == 'Z' || st == 0 })
-	if st := state(l.cmd.Process.Pid); st != 'T' {
+	waittest.Until(t, 20*time.Second, "the child is dead", func() bool { st := fencingtest.ProcessState(v.pid); return st == 'Z' || st == 0 })
+	if st := fencingtest.ProcessState(l.cmd.Process.Pid); st != 'T' {
 		t.Errorf("the leader is in state %c, should be stopped", st)
 	}
 	l.signal(syscall.SIGCONT)
@@ -99,8 +101,8 @@ func TestALeaderStoppedBeforeTheStartSendsNothing(t *testing.T) {
 	s := newStation(t)
 	deadline := fencing.BootNow().Add(600 * time.Millisecond)
 	l := startLeader(t, task{Address: s.address(), Command: off(deadline, 100*time.Millisecond), StopMe: true})
-	until(t, "the leader is stopped", func() bool { return state(l.cmd.Process.Pid) == 'T' })
-	until(t, "the deadline has passed", func() bool { return deadline.Before(fencing.BootNow()) })
+	waittest.Until(t, 20*time.Second, "the leader is stopped", func() bool { return fencingtest.ProcessState(l.cmd.Process.Pid) == 'T' })
+	waittest.Until(t, 20*time.Second, "the deadline has passed", func() bool { return deadline.Before(fencing.BootNow()) })
 	l.signal(syscall.SIGCONT)
 	if r := l.reading(); !strings.Contains(r.Problem, fencing.ErrTooLate.Error()) {
 		t.Errorf("%+v", r)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bascule/fencing"
@@ -149,30 +150,32 @@ func TestProblemsHoldNoSecretsAndNoControlCharacters(t *testing.T) {
 }
 
 func TestOneCommandPerDeviceAtATime(t *testing.T) {
-	var inside, most atomic.Int64
-	read := func(context.Context) (fencing.Reading, error) {
-		if n := inside.Add(1); n > most.Load() {
-			most.Store(n)
-		}
-		defer inside.Add(-1)
-		time.Sleep(2 * time.Millisecond) // a window for others to come in
-		return fencing.Reading{Power: ha.PowerOn}, nil
-	}
-	s := newStubs(t, map[string]func(context.Context) (fencing.Reading, error){"node1": read})
-	s.send = func(ctx context.Context, _ fencing.Order) error { _, err := read(ctx); return err }
-	var wg sync.WaitGroup
-	for i := range 20 {
-		wg.Go(func() {
-			a := []ha.DeviceAction{ha.DeviceRead, ha.DeviceOff}[i%2]
-			if r := s.Do(context.Background(), command("node1", a)); r.Problem != "" {
-				t.Errorf("%s", r.Problem)
+	synctest.Test(t, func(t *testing.T) {
+		var inside, most atomic.Int64
+		read := func(context.Context) (fencing.Reading, error) {
+			if n := inside.Add(1); n > most.Load() {
+				most.Store(n)
 			}
-		})
-	}
-	wg.Wait()
-	if most.Load() != 1 {
-		t.Errorf("%d commands at once on one device", most.Load())
-	}
+			defer inside.Add(-1)
+			time.Sleep(100 * time.Millisecond) // of the bubble's time: until nobody else can come in
+			return fencing.Reading{Power: ha.PowerOn}, nil
+		}
+		s := newStubs(t, map[string]func(context.Context) (fencing.Reading, error){"node1": read})
+		s.send = func(ctx context.Context, _ fencing.Order) error { _, err := read(ctx); return err }
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				a := []ha.DeviceAction{ha.DeviceRead, ha.DeviceOff}[i%2]
+				if r := s.Do(context.Background(), command("node1", a)); r.Problem != "" {
+					t.Errorf("%s", r.Problem)
+				}
+			})
+		}
+		wg.Wait()
+		if most.Load() != 1 {
+			t.Errorf("%d commands at once on one device", most.Load())
+		}
+	})
 }
 
 func TestAHungDeviceHoldsUpNobody(t *testing.T) {

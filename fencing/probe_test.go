@@ -171,21 +171,3 @@ func (v *visitor) gone() ha.Instant {
 	}
 	return now
 }
-
-// state returns a process's state letter, 0 if it is no more.
-func state(pid int) byte {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	return strings.TrimLeft(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")[0]
-}
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}

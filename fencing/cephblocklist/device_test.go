@@ -3,6 +3,7 @@ package cephblocklist
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
@@ -12,15 +13,12 @@ import (
 	"bascule/fencing"
 	"bascule/fencing/fencingtest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 var node2 = []string{"ip:10.0.5.12", "iqn:not-ours", "ip:fd00:5::12"}
 
-func timeLimit(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
+var timeLimit = fencingtest.Within
 
 func soon(t *testing.T) context.Context { return timeLimit(t, 10*time.Second) }
 
@@ -28,13 +26,7 @@ func soon(t *testing.T) context.Context { return timeLimit(t, 10*time.Second) }
 func noProcessLeft(t *testing.T, c cluster) {
 	t.Helper()
 	for _, pid := range c.read().PIDs {
-		end := time.Now().Add(3 * time.Second)
-		for syscall.Kill(pid, 0) == nil && time.Now().Before(end) {
-			time.Sleep(10 * time.Millisecond)
-		}
-		if syscall.Kill(pid, 0) == nil {
-			t.Errorf("process %d was left", pid)
-		}
+		waittest.Until(t, 3*time.Second, fmt.Sprintf("process %d has ended", pid), func() bool { return syscall.Kill(pid, 0) != nil })
 	}
 }
 
@@ -151,13 +143,14 @@ func TestWatchesOfOthersAndLateOnes(t *testing.T) {
 	x := newCluster(t)
 	d := x.open()
 	revoke(t, d, node2)
-	x.change(func(s *state) { s.Watchers = []watch{{"vms/a", "10.0.5.13:0/77"}, {"vms/b", "10.0.5.12:0/77"}} })
-	go func() {
-		time.Sleep(300 * time.Millisecond)
-		x.change(func(s *state) { s.Watchers = s.Watchers[:1] })
-	}()
+	x.change(func(s *state) {
+		s.Watchers, s.WatchEnds = []watch{{"vms/a", "10.0.5.13:0/77"}, {"vms/b", "10.0.5.12:0/77"}}, true
+	})
 	if got, err := access(t, d, node2); got != ha.AccessRevoked || err != nil {
 		t.Errorf("%s, %v", got, err)
+	}
+	if left := x.read().Watchers; len(left) != 1 {
+		t.Errorf("nobody looked: %v", left)
 	}
 }
 

@@ -99,6 +99,9 @@ func (s *state) answer(q request) (answer any, end bool) {
 		return object{"rets": s.probe(q)}, false
 	case "watchers":
 		list := slices.DeleteFunc(slices.Clone(s.Watchers), func(w watch) bool { return !strings.HasPrefix(w.Image, q.Pool+"/") })
+		if s.WatchEnds && len(list) > 0 {
+			s.Watchers, s.WatchEnds = s.Watchers[:len(s.Watchers)-1], false
+		}
 		return object{"images": 2, "watchers": list}, false
 	}
 	return fails(syscall.EINVAL, "no such request"), false

@@ -11,16 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"bascule/fencing"
 	"bascule/fencing/fencingtest"
 )
 
-// This test binary plays two roles when it is re-executed: the child that sends orders (childMark in its environment), and, in place
-// of bridge.py, the way to a small Ceph cluster whose state is a file beside the settings' conf (fakeBridge as its first argument).
-const (
-	childMark  = "BASCULE_TEST_FENCE_CHILD"
-	fakeBridge = "fake-bridge"
-)
+// fakeBridge as its first argument makes this test binary, in place of bridge.py, the way to a small Ceph cluster whose state is a file
+// beside the settings' conf.
+const fakeBridge = "fake-bridge"
+
+// realMark in the environment of a child keeps the real bridge.
+const realMark = "BASCULE_TEST_REAL_CEPH"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == fakeBridge {
@@ -30,17 +29,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(realMark) == "" {
 		interpreter = []string{"/proc/self/exe", fakeBridge}
 	}
-	if os.Getenv(childMark) != "" {
-		os.Exit(fencing.RunChild(os.Args[1:], os.Stdin, os.Stdout, fencing.Methods{Method}))
-	}
-	os.Exit(m.Run())
-}
-
-// realMark in the environment of a child keeps the real bridge.
-const realMark = "BASCULE_TEST_REAL_CEPH"
-
-func child(env ...string) fencing.Child {
-	return fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: append(env, childMark+"=1"), Stderr: os.Stderr}
+	fencingtest.Main(m, Method)
 }
 
 const key = "AQDfakefakefakefakefakefakefakefakefakefake=="
@@ -55,6 +44,7 @@ type state struct {
 	OSDs      []osd
 	Tree      []crushNode
 	Watchers  []watch
+	WatchEnds bool // of the last of them, once it has been seen
 	NoRanges  bool
 	Denied    []string // prefixes of commands that the account may not give
 	ProbeRet  *int     // what placement groups answer, if not "no such object"

@@ -14,10 +14,7 @@ import (
 )
 
 func TestSettingsSayWhatToWrite(t *testing.T) {
-	for _, c := range []struct {
-		key, value string
-		want       string // part of the error; empty: accepted
-	}{
+	fencingtest.TrySettings(t, Method, map[string]string{"storages": "ceph-vm", "pools": "vms"}, []fencingtest.Setting{
 		{"storages", "a,b", ""},
 		{"storages", "a,,b", "empty part"},
 		{"pools", "a,a", "twice"},
@@ -31,17 +28,8 @@ func TestSettingsSayWhatToWrite(t *testing.T) {
 		{"mark_down", "yes", `write "true"`},
 		{"mark_down", "true", `"host" is missing`},
 		{"host", "node2", "only for mark_down"},
-		{"key", "hunter2", `"key" is unknown`},
-	} {
-		s := map[string]string{"storages": "ceph-vm", "pools": "vms", c.key: c.value}
-		_, err := Method.Storage(s)
-		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %q: %v, want %q", c.key, c.value, err, c.want)
-		}
-		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: a secret shows: %v", c.key, err)
-		}
-	}
+		{"key", fencingtest.Hunter2, `"key" is unknown`},
+	})
 	d, err := open(map[string]string{"storages": "ceph-vm", "pools": "vms", "mark_down": "true", "host": "node2"})
 	if s := d.(*device).s; err != nil || s.client != "bascule" || s.keyring != "/etc/pve/priv/ceph.client.bascule.keyring" || s.conf != "/etc/pve/ceph.conf" || s.host != "node2" {
 		t.Errorf("defaults: %+v, %v", d, err)

@@ -16,18 +16,11 @@ import (
 	"bascule/ha"
 )
 
-// Roles that this test binary plays when it is re-executed.
-const (
-	roleMark  = "BASCULE_TEST_FENCE_ROLE"
-	roleChild = "child"
-	roleRead  = "read" // reads the device whose settings are on its standard input
-)
+// roleRead in the environment makes this test binary read the device whose settings are on its standard input.
+const roleRead = "BASCULE_TEST_FENCE_READ"
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(roleMark) {
-	case roleChild:
-		os.Exit(fencing.RunChild(os.Args[1:], os.Stdin, os.Stdout, fencing.Methods{fenceagent.Method}))
-	case roleRead:
+	if os.Getenv(roleRead) != "" {
 		var s map[string]string
 		if err := json.NewDecoder(os.Stdin).Decode(&s); err != nil {
 			panic(err)
@@ -39,11 +32,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(d.Read(context.Background()))
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
-}
-
-func child() fencing.Child {
-	return fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: []string{roleMark + "=" + roleChild}, Stderr: os.Stderr}
+	fencingtest.Main(m, fenceagent.Method)
 }
 
 func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
@@ -55,11 +44,7 @@ func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
 	return d
 }
 
-func timeLimit(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
+var timeLimit = fencingtest.Within
 
 // TestConforms runs the suite. Agents know neither a system UUID nor a word for powering off, which the suite asks for: the
 // labelled method adds both from outside, and demands that the agent's own reading has neither.
@@ -72,7 +57,7 @@ func TestConforms(t *testing.T) {
 			fakes[f.path("fence_fake")] = f
 			return f, f.settings()
 		},
-		Switch:  child().Switch,
+		Switch:  fencingtest.Child().Switch,
 		Secrets: []string{password, strings.TrimSpace(password), `pa'ss`, `7c1e`},
 	})
 }

@@ -17,7 +17,9 @@ import (
 
 	"bascule/fencing"
 	"bascule/fencing/fenceagent"
+	"bascule/fencing/fencingtest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 // forks is an agent that starts helpers in the ways that escape a process group: one in the background, one in a session of its
@@ -60,7 +62,7 @@ func newForks(t *testing.T, then string) *fake {
 func (f *fake) pids() []int {
 	f.t.Helper()
 	var pids []int
-	until(f.t, "the agent and its three helpers run", func() bool {
+	waittest.Until(f.t, 20*time.Second, "the agent and its three helpers run", func() bool {
 		pids = nil
 		for _, word := range strings.Fields(f.read("pids")) {
 			pid, err := strconv.Atoi(word)
@@ -75,33 +77,15 @@ func (f *fake) pids() []int {
 }
 
 func gone(pids []int) bool {
-	return !slices.ContainsFunc(pids, func(pid int) bool { return state(pid) != 0 })
+	return !slices.ContainsFunc(pids, func(pid int) bool { return fencingtest.ProcessState(pid) != 0 })
 }
 
 // ended demands that these processes are no more, now.
 func ended(t *testing.T, pids []int) {
 	t.Helper()
 	for _, pid := range pids {
-		if st := state(pid); st != 0 {
+		if st := fencingtest.ProcessState(pid); st != 0 {
 			t.Errorf("process %d lives on in state %c", pid, st)
-		}
-	}
-}
-
-// state returns a process's state letter, 0 if it is no more.
-func state(pid int) byte {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	return strings.TrimLeft(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")[0]
-}
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
 		}
 	}
 }
@@ -144,7 +128,7 @@ func startReader(t *testing.T, settings map[string]string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env, cmd.Stdin = append(os.Environ(), roleMark+"="+roleRead), bytes.NewReader(in)
+	cmd.Env, cmd.Stdin = append(os.Environ(), roleRead+"=1"), bytes.NewReader(in)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -159,11 +143,11 @@ func TestHelpersDieWithTheDaemon(t *testing.T) {
 		pids := f.pids()
 		if stopped {
 			daemon.Process.Signal(syscall.SIGSTOP)
-			until(t, "the daemon is stopped", func() bool { return state(daemon.Process.Pid) == 'T' })
+			waittest.Until(t, 20*time.Second, "the daemon is stopped", func() bool { return fencingtest.ProcessState(daemon.Process.Pid) == 'T' })
 		}
 		daemon.Process.Kill()
 		daemon.Wait()
-		until(t, "the kernel has ended them", func() bool { return gone(pids) })
+		waittest.Until(t, 20*time.Second, "the kernel has ended them", func() bool { return gone(pids) })
 	}
 }
 
@@ -174,7 +158,7 @@ func TestHelpersDieAtTheDeadline(t *testing.T) {
 	o := fencing.Order{Action: ha.DeviceOff, Timeout: 5 * time.Second, Deadline: fencing.BootNow().Add(6 * time.Second),
 		Spec: fencing.Spec{Name: "bmc2", Node: "node2", Method: "fence-agent", Settings: f.settings()}}
 	got := make(chan error, 1)
-	go func() { got <- child().Switch(context.Background(), o) }()
+	go func() { got <- fencingtest.Child().Switch(context.Background(), o) }()
 	pids := f.pids()
 	at := slices.IndexFunc(pids, func(pid int) bool { return strings.Contains(cmdline(parent(t, pid)), "exec 3<&-") })
 	if at < 0 {
@@ -190,11 +174,11 @@ func TestHelpersDieAtTheDeadline(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the sender is dead", func() bool { st := state(sender); return st == 0 || st == 'Z' })
+	waittest.Until(t, 20*time.Second, "the sender is dead", func() bool { st := fencingtest.ProcessState(sender); return st == 0 || st == 'Z' })
 	if late := fencing.BootNow().Sub(o.Deadline); late < 0 || late > time.Second {
 		t.Errorf("it died %v after the deadline", late)
 	}
-	until(t, "the kernel has ended them", func() bool { return gone(append(pids, init)) })
+	waittest.Until(t, 20*time.Second, "the kernel has ended them", func() bool { return gone(append(pids, init)) })
 	if err := <-got; !errors.Is(err, fencing.ErrTimeout) {
 		t.Errorf("%v, want a time-out", err)
 	}

@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 // bmc is ipmi_sim of the openipmi project: a management controller that speaks IPMI over LAN, with a machine that is a file.
@@ -84,7 +86,7 @@ func newBMC(t *testing.T) *bmc {
 	}
 	t.Cleanup(b.die)
 	d := open(t, b.settings())
-	until(t, "the controller answers", func() bool {
+	waittest.Until(t, 20*time.Second, "the controller answers", func() bool {
 		_, err := d.Read(timeLimit(t, 2*time.Second))
 		return err == nil
 	})
@@ -165,7 +167,7 @@ func TestRealIPMIThroughTheChild(t *testing.T) {
 	b := newBMC(t)
 	o := fencing.Order{Action: ha.DeviceOff, Timeout: 3 * time.Second, Deadline: fencing.BootNow().Add(10 * time.Second),
 		Spec: fencing.Spec{Name: "bmc2", Node: "node2", Method: "fence-agent", Settings: b.settings()}}
-	if err := timed(t, "off through the child", func() error { return child().Switch(context.Background(), o) }); err != nil {
+	if err := timed(t, "off through the child", func() error { return fencingtest.Child().Switch(context.Background(), o) }); err != nil {
 		t.Fatal(err)
 	}
 	reads(t, open(t, b.settings()), ha.PowerOff)
@@ -225,11 +227,11 @@ func TestRealIPMIEndsWithItsCaller(t *testing.T) {
 		return found
 	}
 	caller := startReader(t, b.settings())
-	until(t, "ipmitool runs", running)
+	waittest.Until(t, 20*time.Second, "ipmitool runs", running)
 	caller.Process.Kill()
 	caller.Wait()
 	began := time.Now()
-	until(t, "ipmitool is gone", func() bool { return !running() })
+	waittest.Until(t, 20*time.Second, "ipmitool is gone", func() bool { return !running() })
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("ipmitool went on for %v", took)
 	}

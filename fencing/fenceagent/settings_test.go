@@ -9,13 +9,11 @@ import (
 
 	"bascule/fencing"
 	"bascule/fencing/fenceagent"
+	"bascule/fencing/fencingtest"
 )
 
 func TestSettingsSayWhatToWrite(t *testing.T) {
-	for _, c := range []struct {
-		key, value string
-		want       string // part of the error; empty: accepted
-	}{
+	fencingtest.TrySettings(t, fenceagent.Method, map[string]string{"agent": "fence_ipmilan"}, []fencingtest.Setting{
 		{"agent", "fence_apc_snmp", ""},
 		{"agent", "/opt/site/fence-my-pdu", ""},
 		{"agent", "ipmilan", "fence_ipmilan"},
@@ -45,24 +43,15 @@ func TestSettingsSayWhatToWrite(t *testing.T) {
 		{"option.delay", "5", "fence_delay"},
 		{"option.method", "cycle", "only switches off and on"},
 		{"option.method", "onoff", ""},
-		{"option.password", "hunter2", "secret.password: and the path"},
-		{"option.snmp-priv-passwd", "hunter2", "secret.snmp-priv-passwd"},
-		{"option.community", "hunter2", "secret.community"},
-		{"option.password_script", "/bin/hunter2", "secret.password_script"},
-		{"secret.password", "hunter2", "no absolute path"},
+		{"option.password", fencingtest.Hunter2, "secret.password: and the path"},
+		{"option.snmp-priv-passwd", fencingtest.Hunter2, "secret.snmp-priv-passwd"},
+		{"option.community", fencingtest.Hunter2, "secret.community"},
+		{"option.password_script", "/bin/" + fencingtest.Hunter2, "secret.password_script"},
+		{"secret.password", fencingtest.Hunter2, "no absolute path"},
 		{"secret.password", "/etc/bascule/x", ""},
 		{"ip", "10.0.9.2", `"ip" is unknown`},
-		{"password", "hunter2", `"password" is unknown`},
-	} {
-		s := map[string]string{"agent": "fence_ipmilan", c.key: c.value}
-		_, err := fenceagent.Method.Power(s)
-		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %q: %v, want %q", c.key, c.value, err, c.want)
-		}
-		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\n")) {
-			t.Errorf("%s: a secret or a line break shows: %q", c.key, err)
-		}
-	}
+		{"password", fencingtest.Hunter2, `"password" is unknown`},
+	})
 	_, err := fenceagent.Method.Power(map[string]string{"agent": "fence_x", "option.snmp-priv-passwd": "x", "secret.snmp_priv_passwd": "/x", "option.ip": "", "secret.ip": "/x"})
 	for _, want := range []string{`"option.snmp-priv-passwd" is a secret`, `"option.ip" is empty`, `settings "option.snmp-priv-passwd" and "secret.snmp_priv_passwd" are the same`, `settings "option.ip" and "secret.ip" are the same`} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -17,18 +17,9 @@ import (
 	"bascule/fencing/fencingtest"
 )
 
-// childMark in the environment makes this test binary the child that sends resets.
-const childMark = "BASCULE_TEST_FENCE_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childMark) != "" {
-		os.Exit(fencing.RunChild(os.Args[1:], os.Stdin, os.Stdout, fencing.Methods{Method}))
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { fencingtest.Main(m, Method) }
 
 func TestConforms(t *testing.T) {
-	child := fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: []string{childMark + "=1"}, Stderr: os.Stderr}
 	fencingtest.RunReset(t, fencingtest.Harness[fencingtest.Resettable]{
 		Method: Method,
 		New: func(t *testing.T) (fencingtest.Resettable, map[string]string) {
@@ -42,7 +33,7 @@ func TestConforms(t *testing.T) {
 			})
 			return b, b.settings()
 		},
-		Switch:  child.Switch,
+		Switch:  fencingtest.Child().Switch,
 		Secrets: []string{password, base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), `ro\"bot/w+rd`},
 	})
 }
@@ -173,7 +164,7 @@ func TestTheServersCertificateIsVerified(t *testing.T) {
 func TestARedirectIsNotFollowed(t *testing.T) {
 	stranger := newRobot(t)
 	b := newRobot(t)
-	b.srv.Config.Handler = http.RedirectHandler(stranger.srv.URL+"/reset/321", http.StatusFound)
+	b.Config.Handler = http.RedirectHandler(stranger.URL+"/reset/321", http.StatusFound)
 	if err := call(open(t, b.settings()).Read); !errors.Is(err, fencing.ErrRubbish) {
 		t.Error(err)
 	}

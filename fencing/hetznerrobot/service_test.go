@@ -2,14 +2,9 @@ package hetznerrobot
 
 import (
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,10 +19,9 @@ const (
 
 // robot is the web service in its documented shapes, over HTTPS, with the servers 321 and 421 of one account.
 type robot struct {
+	*fencingtest.Service
 	mu       sync.Mutex
 	t        *testing.T
-	srv      *httptest.Server
-	fault    fencingtest.Fault
 	resets   map[int]int
 	gets     int
 	posts    []string // forms, as they came
@@ -35,7 +29,6 @@ type robot struct {
 	password string   // that it accepts
 	said     *reply   // answer to a POST in place of its own
 	looked   *reply   // answer to a GET in place of its own
-	hang     chan struct{}
 }
 
 // reply is an answer as it goes over the wire.
@@ -45,30 +38,15 @@ type reply struct {
 }
 
 func newRobot(t *testing.T) *robot {
-	b := &robot{t: t, fault: fencingtest.Healthy, resets: map[int]int{}, password: password, hang: make(chan struct{})}
-	b.srv = httptest.NewUnstartedServer(b)
-	b.srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-	b.srv.StartTLS()
-	t.Cleanup(func() {
-		close(b.hang)
-		b.srv.Close()
-	})
+	b := &robot{t: t, resets: map[int]int{}, password: password}
+	b.Service = fencingtest.NewService(t, b)
 	return b
 }
 
 // settings are what reaches server 321, with the password in a file.
 func (b *robot) settings() map[string]string {
-	dir := b.t.TempDir()
-	ca := filepath.Join(dir, "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.srv.Certificate().Raw})
-	file := filepath.Join(dir, "password")
-	if err := os.WriteFile(ca, block, 0o644); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-	return map[string]string{"server_number": "321", "server_ip": "203.0.113.21", "user": user, "password_file": file, "address": b.srv.URL, "ca_file": ca}
+	return map[string]string{"server_number": "321", "server_ip": "203.0.113.21", "user": user,
+		"password_file": fencingtest.SecretFile(b.t, password), "address": b.URL, "ca_file": b.CAFile()}
 }
 
 func (b *robot) Resets() int { b.mu.Lock(); defer b.mu.Unlock(); return b.resets[321] }
@@ -87,25 +65,9 @@ func (b *robot) Strangers() int {
 
 func (b *robot) WrongLogins() int { b.mu.Lock(); defer b.mu.Unlock(); return b.wrong }
 
-func (b *robot) Break(f fencingtest.Fault) {
-	b.mu.Lock()
-	b.fault = f
-	b.mu.Unlock()
-	if f == fencingtest.Unreachable {
-		b.srv.Listener.Close()
-		b.srv.CloseClientConnections()
-	}
-}
-
-func (b *robot) now() fencingtest.Fault { b.mu.Lock(); defer b.mu.Unlock(); return b.fault }
-
 func (b *robot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	fault := b.now()
-	switch fault {
-	case fencingtest.Hangs:
-		b.wait(r)
-		return
-	case fencingtest.Rubbish:
+	fault := b.Fault()
+	if fault == fencingtest.Rubbish {
 		fmt.Fprintf(w, "<html>login for %s</html>", r.Header.Get("Authorization"))
 		return
 	}
@@ -175,16 +137,9 @@ func (b *robot) post(w http.ResponseWriter, r *http.Request, number int, fault f
 	case fault == fencingtest.DiesHalfWay:
 		panic(http.ErrAbortHandler)
 	case fault == fencingtest.HangsHalfWay:
-		b.wait(r)
+		b.Hang(r)
 	default:
 		fmt.Fprintf(w, `{"reset":{"server_ip":"203.0.113.%d","server_ipv6_net":"2001:db8:%d::","server_number":%d,"type":"hw"}}`, number-300, number, number)
-	}
-}
-
-func (b *robot) wait(r *http.Request) {
-	select {
-	case <-b.hang:
-	case <-r.Context().Done():
 	}
 }
 

@@ -1,8 +1,6 @@
 package ipmi_test
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -86,20 +84,11 @@ func (c *controller) start(sh shape) string {
 
 // settings are what reaches the controller, with the password in a file.
 func (c *controller) settings() map[string]string {
-	s := map[string]string{"address": c.address(), "user": user, "password_file": passwordFile(c.t, password)}
+	s := map[string]string{"address": c.address(), "user": user, "password_file": fencingtest.SecretFile(c.t, password)}
 	if c.sh.cipher != "" {
 		s["cipher"] = c.sh.cipher
 	}
 	return s
-}
-
-func passwordFile(t *testing.T, content string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(content+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 func (c *controller) Power() ha.Power { c.mu.Lock(); defer c.mu.Unlock(); return c.power }

@@ -1,9 +1,7 @@
 package ipmi_test
 
 import (
-	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,21 +15,10 @@ import (
 	"bascule/fencing/fencingtest"
 	"bascule/fencing/ipmi"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
-// childMark in the environment makes this test binary the child that sends switching commands.
-const childMark = "BASCULE_TEST_FENCE_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childMark) != "" {
-		os.Exit(fencing.RunChild(os.Args[1:], os.Stdin, os.Stdout, fencing.Methods{ipmi.Method}))
-	}
-	os.Exit(m.Run())
-}
-
-func child() fencing.Child {
-	return fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: []string{childMark + "=1"}, Stderr: os.Stderr}
-}
+func TestMain(m *testing.M) { fencingtest.Main(m, ipmi.Method) }
 
 // shapes are the makers' ways, reduced to what differs between them.
 var shapes = []shape{
@@ -70,7 +57,7 @@ func TestConforms(t *testing.T) {
 					t.Cleanup(c.noSessionLeft)
 					return c, c.settings()
 				},
-				Switch:  child().Switch,
+				Switch:  fencingtest.Child().Switch,
 				Secrets: []string{password},
 			})
 		})
@@ -85,12 +72,7 @@ func (c *controller) noSessionLeft() {
 	if fault != fencingtest.Healthy {
 		return
 	}
-	for end := time.Now().Add(2 * time.Second); c.bmc.Sessions() > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			c.t.Errorf("%d sessions were left open", c.bmc.Sessions())
-			return
-		}
-	}
+	waittest.Until(c.t, 2*time.Second, "its sessions are closed", func() bool { return c.bmc.Sessions() == 0 })
 }
 
 func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
@@ -102,11 +84,7 @@ func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
 	return d
 }
 
-func within(t *testing.T, limit time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
+var within = fencingtest.Within
 
 const ample = 10 * time.Second
 

@@ -3,7 +3,6 @@
 package ipmi_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"bascule/fencing"
 	"bascule/fencing/fencingtest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 // ipmi_sim is OpenIPMI's simulator of a BMC, written by others than go-ipmi's server and this package. It knows suite 3, not 17,
@@ -86,18 +86,12 @@ func startSim(t *testing.T) *sim {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.kill)
-	for end := time.Now().Add(10 * time.Second); ; {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_, err := open(t, s.settings()).Read(ctx)
-		cancel()
-		if err == nil {
-			return s
-		}
-		if time.Now().After(end) {
-			t.Fatalf("ipmi_sim does not answer: %v", err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	d, err := open(t, s.settings()), error(nil)
+	waittest.Until(t, 10*time.Second, "ipmi_sim answers", func() bool {
+		_, err = d.Read(within(t, time.Second))
+		return err == nil
+	}, &err)
+	return s
 }
 
 func freePort(t *testing.T) int {
@@ -118,7 +112,7 @@ func (s *sim) kill() {
 func (s *sim) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
 
 func (s *sim) settings() map[string]string {
-	return map[string]string{"address": s.address(), "user": user, "password_file": passwordFile(s.t, simPassword)}
+	return map[string]string{"address": s.address(), "user": user, "password_file": fencingtest.SecretFile(s.t, simPassword)}
 }
 
 func (s *sim) file(name string) string {
@@ -183,7 +177,7 @@ func (s *sim) ipmitool(want string) {
 		s.t.Log("ipmitool is not installed: not compared with it")
 		return
 	}
-	out, err := exec.Command(path, "-I", "lanplus", "-C", "3", "-L", "OPERATOR", "-H", "127.0.0.1", "-p", fmt.Sprint(s.port), "-U", user, "-f", passwordFile(s.t, simPassword), "chassis", "power", "status").Output()
+	out, err := exec.Command(path, "-I", "lanplus", "-C", "3", "-L", "OPERATOR", "-H", "127.0.0.1", "-p", fmt.Sprint(s.port), "-U", user, "-f", fencingtest.SecretFile(s.t, simPassword), "chassis", "power", "status").Output()
 	if err != nil || !strings.Contains(string(out), "Power is "+want) {
 		s.t.Errorf("ipmitool says %q, %v; want %s", out, err, want)
 	}
@@ -195,7 +189,7 @@ func TestRealRefusals(t *testing.T) {
 		name, key, value string
 		want             error
 	}{
-		{"wrong password", "password_file", passwordFile(t, "another"), fencing.ErrAuth},
+		{"wrong password", "password_file", fencingtest.SecretFile(t, "another"), fencing.ErrAuth},
 		{"unknown user", "user", "stranger", fencing.ErrAuth},
 		{"a suite that it does not know", "cipher", "17", fencing.ErrRefused},
 		{"another machine", "uuid", fencingtest.OtherUUID, fencing.ErrWrongMachine},

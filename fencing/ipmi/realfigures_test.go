@@ -14,6 +14,7 @@ import (
 	"github.com/bougou/go-ipmi/pkg/types"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/ha"
 )
 
@@ -25,7 +26,7 @@ func TestRealFigures(t *testing.T) {
 		settings["cipher"] = cipher
 		d := open(t, settings)
 		var reads, offs, wrong []time.Duration
-		settings["password_file"] = passwordFile(t, "another")
+		settings["password_file"] = fencingtest.SecretFile(t, "another")
 		stranger := open(t, settings)
 		for range 20 {
 			began := time.Now()
@@ -69,7 +70,7 @@ func TestRealSuite17(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"on", "off"} {
-		out, err := exec.Command(path, "-I", "lanplus", "-C", "17", "-L", "OPERATOR", "-H", "127.0.0.1", "-p", port, "-U", user, "-f", passwordFile(t, password), "chassis", "power", "status").Output()
+		out, err := exec.Command(path, "-I", "lanplus", "-C", "17", "-L", "OPERATOR", "-H", "127.0.0.1", "-p", port, "-U", user, "-f", fencingtest.SecretFile(t, password), "chassis", "power", "status").Output()
 		if err != nil || !strings.Contains(string(out), "Power is "+want) {
 			t.Errorf("ipmitool says %q, %v; want %s", out, err, want)
 		}

@@ -18,16 +18,8 @@ import (
 )
 
 func TestSettingsSayWhatToWrite(t *testing.T) {
-	good := func() map[string]string {
-		return map[string]string{"address": "10.0.9.2", "user": "u", "password_file": "/x"}
-	}
-	if _, err := ipmi.Method.Power(good()); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		key, value string
-		want       string // part of the error; empty: accepted
-	}{
+	good := map[string]string{"address": "10.0.9.2", "user": "u", "password_file": "/x"}
+	fencingtest.TrySettings(t, ipmi.Method, good, []fencingtest.Setting{
 		{"address", "bmc2", ""},
 		{"address", "bmc2.example.org:6230", ""},
 		{"address", "fd00::2", ""},
@@ -38,7 +30,7 @@ func TestSettingsSayWhatToWrite(t *testing.T) {
 		{"address", "bmc2:ipmi", "1 to 65535"},
 		{"address", ":623", "no host"},
 		{"address", "a:b:c:d", "[IPv6]:PORT"},
-		{"address", "ipmi://root:hunter2@bmc2", "without a scheme"},
+		{"address", "ipmi://root:" + fencingtest.Hunter2 + "@bmc2", "without a scheme"},
 		{"user", "seventeen-letters", "at most 16"},
 		{"cipher", "17", ""},
 		{"cipher", "3", ""},
@@ -50,47 +42,22 @@ func TestSettingsSayWhatToWrite(t *testing.T) {
 		{"privilege", "user", "operator or administrator"},
 		{"uuid", "00000000-0000-0000-0000-000000000000", "product_uuid"},
 		{"uuid", "4C4C4544-0051-3410-8052-B4C04F564232", ""},
-		{"password", "hunter2", `"password" is unknown`},
-	} {
-		s := good()
-		s[c.key] = c.value
-		_, err := ipmi.Method.Power(s)
-		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %q: %v, want %q", c.key, c.value, err, c.want)
-		}
-		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: a secret shows: %v", c.key, err)
-		}
-	}
+		{"password", fencingtest.Hunter2, `"password" is unknown`},
+	})
 }
 
 func TestThePasswordFile(t *testing.T) {
 	c := newController(t, plain)
-	for _, x := range []struct {
-		name, content string
-		mode          os.FileMode
-		want          string // part of the error; empty: works
-	}{
-		{"as it should be", password, 0o600, ""},
-		{"readable by the group", password, 0o640, "chmod 0600"},
-		{"two lines", password + "\nmore", 0o600, "on one line"},
-		{"longer than IPMI can store", strings.Repeat("p", 21), 0o600, "20 bytes"},
-	} {
+	read := func(file string) error {
 		s := c.settings()
-		s["password_file"] = passwordFile(t, x.content)
-		if err := os.Chmod(s["password_file"], x.mode); err != nil {
-			t.Fatal(err)
-		}
+		s["password_file"] = file
 		_, err := open(t, s).Read(within(t, ample))
-		if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), x.want)) {
-			t.Errorf("%s: %v, want %q", x.name, err, x.want)
-		}
+		return err
 	}
-	s := c.settings()
-	s["password_file"] = "/nonexistent/pw"
-	d := open(t, s) // a missing file does not keep the daemon from starting
-	if _, err := d.Read(within(t, ample)); !errors.Is(err, fencing.ErrSettings) {
-		t.Errorf("missing: %v", err)
+	fencingtest.TrySecretFiles(t, password, read)
+	long := fencingtest.SecretFile(t, strings.Repeat("p", 21)) // IPMI cannot store so long a one
+	if err := read(long); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), "20 bytes") {
+		t.Error(err)
 	}
 }
 
@@ -111,7 +78,7 @@ func TestThePasswordShowsNowhere(t *testing.T) {
 	c.Break(fencingtest.Hangs)
 	order := fencing.Order{Action: ha.DeviceOff, Spec: spec, Deadline: fencing.BootNow().Add(time.Minute), Timeout: 1500 * time.Millisecond}
 	ended := make(chan error, 1)
-	go func() { ended <- child().Switch(context.Background(), order) }()
+	go func() { ended <- fencingtest.Child().Switch(context.Background(), order) }()
 	looked := 0
 	for waiting := true; waiting; {
 		select {

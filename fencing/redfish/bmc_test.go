@@ -3,12 +3,8 @@ package redfish_test
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -40,52 +36,31 @@ var plain = shape{name: "plain", id: "1", uuid: fencingtest.UUID, target: true, 
 
 // bmc is a small management controller with a machine, over HTTPS.
 type bmc struct {
+	*fencingtest.Service
 	mu     sync.Mutex
 	t      *testing.T
-	srv    *httptest.Server
 	sh     shape
 	power  ha.Power
 	word   any // PowerState as is, instead of the power's
-	fault  fencingtest.Fault
 	slow   int
 	heard  []ha.DeviceAction
 	sent   []string // bodies of resets
 	open   map[string]bool
 	opened int
-	hang   chan struct{}
 }
 
 func newBMC(t *testing.T, sh shape) *bmc {
-	b := &bmc{t: t, sh: sh, power: ha.PowerOn, fault: fencingtest.Healthy, open: map[string]bool{}, hang: make(chan struct{})}
-	b.srv = httptest.NewUnstartedServer(b)
-	b.srv.Config.ErrorLog = quiet()
-	b.srv.StartTLS()
-	t.Cleanup(func() {
-		close(b.hang)
-		b.srv.Close()
-	})
+	b := &bmc{t: t, sh: sh, power: ha.PowerOn, open: map[string]bool{}}
+	b.Service = fencingtest.NewService(t, b)
 	return b
 }
 
 // settings are what reaches the controller, with the password in a file.
 func (b *bmc) settings() map[string]string {
-	file := filepath.Join(b.t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-	return map[string]string{"url": b.srv.URL, "user": user, "password_file": file, "fingerprint": b.fingerprint()}
+	return map[string]string{"url": b.URL, "user": user, "password_file": fencingtest.SecretFile(b.t, password), "fingerprint": b.fingerprint()}
 }
 
-func (b *bmc) fingerprint() string { return fmt.Sprintf("%X", sha256.Sum256(b.srv.Certificate().Raw)) }
-
-func (b *bmc) caFile() string {
-	file := filepath.Join(b.t.TempDir(), "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.srv.Certificate().Raw})
-	if err := os.WriteFile(file, block, 0o644); err != nil {
-		b.t.Fatal(err)
-	}
-	return file
-}
+func (b *bmc) fingerprint() string { return fmt.Sprintf("%X", sha256.Sum256(b.Certificate().Raw)) }
 
 func (b *bmc) Power() ha.Power { b.mu.Lock(); defer b.mu.Unlock(); return b.power }
 
@@ -97,28 +72,9 @@ func (b *bmc) Heard() []ha.DeviceAction {
 	return append([]ha.DeviceAction{}, b.heard...)
 }
 
-func (b *bmc) Break(f fencingtest.Fault) {
-	b.mu.Lock()
-	b.fault = f
-	b.mu.Unlock()
-	if f == fencingtest.Unreachable {
-		b.srv.Listener.Close()
-		b.srv.CloseClientConnections()
-	}
-}
-
 func (b *bmc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b.mu.Lock()
-	fault := b.fault
-	b.mu.Unlock()
-	switch {
-	case fault == fencingtest.Hangs:
-		select {
-		case <-b.hang:
-		case <-r.Context().Done():
-		}
-		return
-	case fault == fencingtest.Rubbish:
+	fault := b.Fault()
+	if fault == fencingtest.Rubbish {
 		fmt.Fprintf(w, "<html>you sent %v</html>", r.Header)
 		return
 	}
@@ -204,7 +160,7 @@ func (b *bmc) system(self string) string {
 	if b.word != nil {
 		s["PowerState"] = b.word
 	}
-	if b.fault == fencingtest.OtherMachine {
+	if b.Fault() == fencingtest.OtherMachine {
 		s["UUID"] = fencingtest.OtherUUID
 	}
 	action := map[string]any{}
@@ -246,14 +202,14 @@ func (b *bmc) reset(w http.ResponseWriter, r *http.Request) {
 	}
 	b.heard, b.sent = append(b.heard, action), append(b.sent, body.ResetType)
 	switch {
-	case b.fault == fencingtest.Refuses:
+	case b.Fault() == fencingtest.Refuses:
 		b.refuse(w, 403, "Base.1.8.InsufficientPrivilege", "not with this account")
 		return
 	case b.sh.already != 0 && to == b.power:
 		b.refuse(w, b.sh.already, "IDRAC.2.8.PSU501", "Server is already powered "+strings.ToUpper(string(to))+".")
 		return
-	case b.fault == fencingtest.Lies:
-	case b.fault == fencingtest.SlowOff && to == ha.PowerOff:
+	case b.Fault() == fencingtest.Lies:
+	case b.Fault() == fencingtest.SlowOff && to == ha.PowerOff:
 		b.power, b.slow = ha.PowerPoweringOff, fencingtest.SlowReads
 	default:
 		b.power = to

@@ -17,9 +17,9 @@ import (
 // once. What it was asked to do in the request that it breaks off it has done.
 func diesAfter(t *testing.T, requests int) *bmc {
 	b := newBMC(t, plain)
-	normal := b.srv.Config.Handler
+	normal := b.Config.Handler
 	var n atomic.Int64
-	b.srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if at := n.Add(1); at <= int64(requests) {
 			normal.ServeHTTP(w, r)
 			return

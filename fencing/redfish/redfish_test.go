@@ -5,9 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"log"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,21 +16,7 @@ import (
 	"bascule/ha"
 )
 
-// childMark in the environment makes this test binary the child that sends switching commands.
-const childMark = "BASCULE_TEST_FENCE_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childMark) != "" {
-		os.Exit(fencing.RunChild(os.Args[1:], os.Stdin, os.Stdout, fencing.Methods{redfish.Method}))
-	}
-	os.Exit(m.Run())
-}
-
-func child() fencing.Child {
-	return fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: []string{childMark + "=1"}, Stderr: os.Stderr}
-}
-
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+func TestMain(m *testing.M) { fencingtest.Main(m, redfish.Method) }
 
 func secrets() []string {
 	return []string{password, base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), `pa\"ss/w+rd&-7c1e`}
@@ -85,10 +69,10 @@ func conforms(t *testing.T, sh shape, auth string) {
 						t.Errorf("the controller was sent %q", kind)
 					}
 				}
-				if len(b.open) > 0 && b.fault != fencingtest.Hangs {
+				if len(b.open) > 0 && b.Fault() != fencingtest.Hangs {
 					t.Errorf("%d of %d sessions were left open", len(b.open), b.opened)
 				}
-				if auth == "session" && b.opened == 0 && b.fault == fencingtest.Healthy && len(b.sent) > 0 {
+				if auth == "session" && b.opened == 0 && b.Fault() == fencingtest.Healthy && len(b.sent) > 0 {
 					t.Errorf("no session was used")
 				}
 			})
@@ -96,7 +80,7 @@ func conforms(t *testing.T, sh shape, auth string) {
 			s["auth"] = auth
 			return b, s
 		},
-		Switch:  child().Switch,
+		Switch:  fencingtest.Child().Switch,
 		Secrets: secrets(),
 	})
 }
@@ -104,13 +88,10 @@ func conforms(t *testing.T, sh shape, auth string) {
 // hangsAfterLogin makes a controller that opens a session and then answers nothing but, if it may, the log-out.
 func hangsAfterLogin(t *testing.T, logout bool) *bmc {
 	b := newBMC(t, plain)
-	normal := b.srv.Config.Handler
-	b.srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	normal := b.Config.Handler
+	b.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redfish/v1/Systems" || r.Method == http.MethodDelete && !logout {
-			select {
-			case <-r.Context().Done():
-			case <-b.hang:
-			}
+			b.Hang(r)
 			return
 		}
 		normal.ServeHTTP(w, r)
@@ -161,11 +142,7 @@ func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
 	return d
 }
 
-func timeLimit(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
+func timeLimit(t *testing.T) context.Context { return fencingtest.Within(t, 10*time.Second) }
 
 func TestOnlyTheLiteralWordIsOff(t *testing.T) {
 	for _, c := range []struct {
@@ -263,7 +240,7 @@ func TestTrust(t *testing.T) {
 	}{
 		{"right fingerprint", "fingerprint", b.fingerprint(), nil},
 		{"wrong fingerprint", "fingerprint", wrong, fencing.ErrUntrusted},
-		{"right authority", "ca_file", b.caFile(), nil},
+		{"right authority", "ca_file", b.CAFile(), nil},
 		{"missing ca file", "ca_file", "/nonexistent/ca.pem", fencing.ErrSettings},
 		{"ca file without certificates", "ca_file", b.settings()["password_file"], fencing.ErrSettings},
 		{"insecure", "insecure", "true", nil},
@@ -291,10 +268,10 @@ func TestTrust(t *testing.T) {
 func TestThePasswordGoesToNobodyElse(t *testing.T) {
 	var got []string
 	thief := newBMC(t, plain)
-	thief.srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = append(got, r.URL.Path) })
+	thief.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = append(got, r.URL.Path) })
 	b := newBMC(t, plain)
-	b.srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, thief.srv.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	b.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, thief.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	})
 	settings := b.settings()
 	delete(settings, "fingerprint")
@@ -309,7 +286,7 @@ func TestThePasswordGoesToNobodyElse(t *testing.T) {
 
 func TestHugeAnswersAreCutOff(t *testing.T) {
 	b := newBMC(t, plain)
-	b.srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"Systems":{"@odata.id":"/redfish/v1/Systems"},"Description":"`)
 		for range 64 {
 			if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil {

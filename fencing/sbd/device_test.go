@@ -21,7 +21,7 @@ func TestConforms(t *testing.T) {
 			b := newBed(t, fencingtest.PoisonDisks)
 			return b, b.settings()
 		},
-		Switch: child().Switch,
+		Switch: fencingtest.Child().Switch,
 	}, 10*time.Second)
 }
 
@@ -169,7 +169,7 @@ func TestHungDiskCostsLittle(t *testing.T) {
 	b := newBed(t, 3)
 	b.Break(0, fencingtest.Hangs)
 	spec := fencing.Spec{Name: "d", Node: "node2", Method: "sbd-files", Settings: b.settings()}
-	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{fileMethod()}, child().Switch, fencing.BootNow)
+	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{fileMethod()}, fencingtest.Child().Switch, fencing.BootNow)
 	if err != nil {
 		t.Fatal(err)
 	}

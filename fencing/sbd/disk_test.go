@@ -1,7 +1,6 @@
 package sbd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -223,8 +222,4 @@ func (b *bed) Break(disk int, f fencingtest.Fault) {
 	}
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
+var within = fencingtest.Within

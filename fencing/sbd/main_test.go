@@ -5,27 +5,17 @@ import (
 	"testing"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 )
 
-// childMark in the environment makes this test binary the child that sends a leader's commands; testServant as argv[0] makes it a servant
-// whose disks are files.
-const (
-	childMark   = "BASCULE_TEST_FENCE_CHILD"
-	testServant = "bascule-sbd-test"
-)
+// testServant as argv[0] makes this test binary a servant whose disks are files.
+const testServant = "bascule-sbd-test"
 
 func TestMain(m *testing.M) {
 	if os.Args[0] == testServant {
 		os.Exit(serve(os.Args[1:], os.Stdin, os.Stdout, openFile))
 	}
-	if os.Getenv(childMark) != "" {
-		os.Exit(fencing.RunChild(os.Args[1:], os.Stdin, os.Stdout, fencing.Methods{fileMethod(), Method}))
-	}
-	os.Exit(m.Run())
-}
-
-func child() fencing.Child {
-	return fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: []string{childMark + "=1"}, Stderr: os.Stderr}
+	fencingtest.Main(m, fileMethod(), Method)
 }
 
 // fileMethod is the method with servants whose disks are files.

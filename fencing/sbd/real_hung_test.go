@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 // frozenLoop makes a disk whose writes and, after one write, reads hang in the kernel from freeze to thaw: a loop device on a file system
@@ -69,7 +71,7 @@ func TestRealDiskThatHangsInTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec := fencing.Spec{Name: "d", Node: "n1", Method: "sbd", Settings: map[string]string{"disks": strings.Join(devs, ","), "slot": "n1", "msgwait": "4s"}}
-	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, child().Switch, fencing.BootNow)
+	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, fencingtest.Child().Switch, fencing.BootNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +118,6 @@ func TestRealDiskThatHangsInTheKernel(t *testing.T) {
 	stop()
 	<-done
 	thaw()
-	eventually(t, "the end of all that hung", func() bool { return len(mine(t, hung, false))+len(mine(t, hung, true)) == 0 })
+	waittest.Until(t, 10*time.Second, "the end of all that hung", func() bool { return len(mine(t, hung, false))+len(mine(t, hung, true)) == 0 })
 	reads(t, opened(t, devs, "n1"), 3, 3) // what hung in the kernel was written all the same, by a process that had long been killed
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/ha"
 )
 
@@ -180,7 +181,7 @@ func TestRealLatency(t *testing.T) {
 			t.Fatal(err)
 		}
 		spec := fencing.Spec{Name: "d", Node: "n1", Method: "sbd", Settings: map[string]string{"disks": strings.Join(devs, ","), "slot": "n1", "msgwait": "4s"}}
-		e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, child().Switch, fencing.BootNow)
+		e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, fencingtest.Child().Switch, fencing.BootNow)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"bascule/fencing"
 	"bascule/fencing/fencingtest"
+	"bascule/ha/waittest"
 )
 
 // mine lists the servants of a disk, in any state but dead.
@@ -35,15 +36,6 @@ func mine(t *testing.T, path string, watching bool) (pids []int) {
 	return pids
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 10s: ", what)
-		}
-	}
-}
-
 // A servant is named after its disk, has nothing of its parent's environment, and is gone when its call is over.
 func TestServantWhileItHangs(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
@@ -55,7 +47,7 @@ func TestServantWhileItHangs(t *testing.T) {
 		_, _, err := b.device().Read(within(t, 3*time.Second))
 		done <- err
 	}()
-	eventually(t, "a servant", func() bool { return len(mine(t, b.paths[0], false)) == 1 })
+	waittest.Until(t, 10*time.Second, "a servant", func() bool { return len(mine(t, b.paths[0], false)) == 1 })
 	pid := mine(t, b.paths[0], false)[0]
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil || bytes.Contains(environ, []byte("swordfish")) || len(environ) == 0 {
@@ -67,7 +59,7 @@ func TestServantWhileItHangs(t *testing.T) {
 	if err := <-done; !errors.Is(err, fencing.ErrTimeout) {
 		t.Error(err)
 	}
-	eventually(t, "its end", func() bool { return len(mine(t, b.paths[0], false)) == 0 })
+	waittest.Until(t, 10*time.Second, "its end", func() bool { return len(mine(t, b.paths[0], false)) == 0 })
 }
 
 func TestServantsAreGoneAfterEachCall(t *testing.T) {
@@ -82,7 +74,7 @@ func TestServantsAreGoneAfterEachCall(t *testing.T) {
 		t.Fatal(pills, err)
 	}
 	for _, p := range b.paths {
-		eventually(t, "the end of its servants", func() bool { return len(mine(t, p, false)) == 0 })
+		waittest.Until(t, 10*time.Second, "the end of its servants", func() bool { return len(mine(t, p, false)) == 0 })
 	}
 }
 

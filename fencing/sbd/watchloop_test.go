@@ -12,6 +12,7 @@ import (
 
 	"bascule/fencing"
 	"bascule/fencing/fencingtest"
+	"bascule/ha/waittest"
 )
 
 // watchFor runs a watch of the bed's node; the last verdict is at hand. stop ends it and waits.
@@ -36,7 +37,7 @@ func TestWatchLoop(t *testing.T) {
 	b := newBed(t, 3)
 	b.put(0, mailboxSector(1), Mailbox{Off, "before the boot"}.encode(minSector))
 	last, stop := watchFor(t, b, true)
-	eventually(t, "ready with three disks", func() bool { return last().Ready && last().Seen == 3 })
+	waittest.Until(t, 10*time.Second, "ready with three disks", func() bool { return last().Ready && last().Seen == 3 })
 	if b.Pills() != [3]bool{} || last().Poisoned != nil {
 		t.Errorf("%v %+v", b.Pills(), last())
 	}
@@ -48,20 +49,20 @@ func TestWatchLoop(t *testing.T) {
 	if err := p.Kill(); err != nil { // it gets another one
 		t.Fatal(err)
 	}
-	eventually(t, "another servant", func() bool { m := mine(t, b.paths[1], true); return len(m) == 1 && m[0] != servant[0] })
+	waittest.Until(t, 10*time.Second, "another servant", func() bool { m := mine(t, b.paths[1], true); return len(m) == 1 && m[0] != servant[0] })
 	b.Break(0, fencingtest.Hangs)
-	eventually(t, "two disks", func() bool { v := last(); return v.Seen == 2 && v.Problems[0] != "" })
+	waittest.Until(t, 10*time.Second, "two disks", func() bool { v := last(); return v.Seen == 2 && v.Problems[0] != "" })
 	if v := last(); v.Until < fencing.BootNow() || v.Poisoned != nil {
 		t.Errorf("one disk hangs: %+v", v)
 	}
 	b.Break(0, fencingtest.Healthy)
-	eventually(t, "three disks", func() bool { return last().Seen == 3 })
+	waittest.Until(t, 10*time.Second, "three disks", func() bool { return last().Seen == 3 })
 	if err := b.device().Poison(within(t, 10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the message", func() bool { return last().Poisoned != nil })
+	waittest.Until(t, 10*time.Second, "the message", func() bool { return last().Poisoned != nil })
 	stop()
 	for _, p := range b.paths {
-		eventually(t, "the end of its servants", func() bool { return len(mine(t, p, true)) == 0 })
+		waittest.Until(t, 10*time.Second, "the end of its servants", func() bool { return len(mine(t, p, true)) == 0 })
 	}
 }

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/fencing/scsipr/scsitest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 // Through the executor and the child process, to a target over iSCSI.
@@ -24,7 +26,7 @@ func TestThroughTheExecutor(t *testing.T) {
 	a.mustRegister()
 	b.mustRegister()
 	spec := fencing.Spec{Name: "san", Node: "node2", Method: "scsi-pr", Settings: a.settings}
-	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, child().Switch, fencing.BootNow)
+	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, fencingtest.Child().Switch, fencing.BootNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,13 +77,11 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if err := a.device().Revoke(cancelled, b.clients()); !errors.Is(err, context.Canceled) {
 		t.Fatalf("cancelled: %v", err)
 	}
-	deadline := time.Now().Add(5 * time.Second)
-	for target.Open() > 0 || runtime.NumGoroutine() > before {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d connections, %d goroutines, %d before", target.Open(), runtime.NumGoroutine(), before)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	goroutines := 0
+	waittest.Until(t, 5*time.Second, "no connection and no goroutine is left", func() bool {
+		goroutines = runtime.NumGoroutine()
+		return target.Open() == 0 && goroutines <= before
+	}, &goroutines, &before)
 	if left, err := os.ReadDir("/proc/self/task"); err != nil || len(left) > 200 {
 		t.Fatalf("%d threads, %v", len(left), err)
 	}

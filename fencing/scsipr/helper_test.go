@@ -11,23 +11,12 @@ import (
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/fencing/scsipr/scsitest"
 	"bascule/ha"
 )
 
-// childMark in the environment makes this test binary the child that sends switching commands.
-const childMark = "BASCULE_TEST_FENCE_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childMark) != "" {
-		os.Exit(fencing.RunChild(os.Args[1:], os.Stdin, os.Stdout, fencing.Methods{Method}))
-	}
-	os.Exit(m.Run())
-}
-
-func child() fencing.Child {
-	return fencing.Child{Path: "/proc/self/exe", Args: []string{"fence-device"}, Env: []string{childMark + "=1"}, Stderr: os.Stderr}
-}
+func TestMain(m *testing.M) { fencingtest.Main(m, Method) }
 
 const (
 	boot1 = ha.Incarnation("6f0f0cb1-5a3f-4b0c-9c3e-000000000001")
@@ -136,11 +125,7 @@ func fails(t *testing.T, err, kind error, text string) {
 	}
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
+var within = fencingtest.Within
 
 // kernel is a connector in which block devices are disks in memory: /dev/DISK-PORT is the disk over the node's PORT. It stands
 // for the kernel of one node.

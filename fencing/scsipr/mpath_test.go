@@ -6,11 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
+	"bascule/ha/waittest"
 )
 
 func TestToolArgs(t *testing.T) {
@@ -83,16 +84,5 @@ func TestToolHangs(t *testing.T) {
 	}
 	var pid int
 	fmt.Sscan(string(b), &pid)
-	for deadline := time.Now().Add(3 * time.Second); pid > 0 && !gone(pid); {
-		if time.Now().After(deadline) {
-			t.Fatal("a process of the tool's lives on")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// gone says whether a process has ended; a zombie that its new parent has yet to collect has.
-func gone(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil && syscall.Kill(pid, 0) != nil || strings.Contains(string(b), ") Z ")
+	waittest.Until(t, 3*time.Second, "the tool's processes have ended", func() bool { return fencingtest.Ended(pid) })
 }

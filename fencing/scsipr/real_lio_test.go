@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"bascule/ha/waittest"
 )
 
 const configfs = "/sys/kernel/config/target/"
@@ -85,15 +87,16 @@ func (l *lio) attach(node string) string {
 	if err != nil {
 		l.t.Fatalf("iscsistart: %v: %s", err, out)
 	}
-	for deadline := time.Now().Add(8 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	came := ""
+	waittest.Until(l.t, 8*time.Second, "a disk comes: "+string(out), func() bool {
 		for dev := range disks() {
 			if !before[dev] && exists(dev) {
-				return dev
+				came = dev
 			}
 		}
-	}
-	l.t.Fatalf("no disk came: %s", out)
-	return ""
+		return came != ""
+	})
+	return came
 }
 
 // disks are the SCSI disks that the kernel has.

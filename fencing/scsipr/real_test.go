@@ -18,7 +18,9 @@ import (
 	"time"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 // tgt is Debian's iSCSI target in user space, on a loopback port of its own.
@@ -27,6 +29,7 @@ type tgt struct {
 	address string
 	control string
 	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
 	disks   []string
 }
 
@@ -60,23 +63,23 @@ func newTGT(t *testing.T, luns int) *tgt {
 func (g *tgt) start() {
 	g.t.Helper()
 	started := make(chan error)
+	g.ended = make(chan struct{})
 	g.cmd = exec.Command("tgtd", "-f", "--iscsi", "portal="+g.address, "--control-port", g.control)
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	go func() {
 		runtime.LockOSThread() // the death signal belongs to the thread; it stays until the test ends
 		started <- g.cmd.Start()
 		g.cmd.Wait()
+		close(g.ended)
 	}()
 	if err := <-started; err != nil {
 		g.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if err := g.try("--op", "new", "--mode", "target", "--tid", "1", "-T", tgtIQN); err == nil {
-			break
-		} else if time.Now().After(deadline) {
-			g.t.Fatal(err)
-		}
-	}
+	var err error
+	waittest.Until(g.t, 10*time.Second, "tgtd takes a target", func() bool {
+		err = g.try("--op", "new", "--mode", "target", "--tid", "1", "-T", tgtIQN)
+		return err == nil
+	}, &err)
 	for i, file := range g.disks {
 		g.adm("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", fmt.Sprint(i+1), "-b", file)
 	}
@@ -101,9 +104,7 @@ func (g *tgt) adm(args ...string) {
 func (g *tgt) kill() {
 	if g.cmd.Process != nil {
 		syscall.Kill(-g.cmd.Process.Pid, syscall.SIGKILL)
-		for syscall.Kill(g.cmd.Process.Pid, 0) == nil {
-			time.Sleep(5 * time.Millisecond)
-		}
+		<-g.ended
 	}
 }
 
@@ -266,7 +267,7 @@ func TestRealTGTTimes(t *testing.T) {
 	a := newNode(t, "node1", g.urls()).set("aptpl", "if-supported")
 	a.mustRegister()
 	spec := fencing.Spec{Name: "san", Node: "victim", Method: "scsi-pr", Settings: a.settings}
-	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, child().Switch, fencing.BootNow)
+	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, fencingtest.Child().Switch, fencing.BootNow)
 	if err != nil {
 		t.Fatal(err)
 	}

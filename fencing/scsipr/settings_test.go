@@ -1,12 +1,10 @@
 package scsipr
 
 import (
-	"errors"
-	"maps"
 	"strings"
 	"testing"
 
-	"bascule/fencing"
+	"bascule/fencing/fencingtest"
 )
 
 func TestSettings(t *testing.T) {
@@ -19,7 +17,7 @@ func TestSettings(t *testing.T) {
 		s.luns[1].paths[1].unit != 300 || s.luns[0].paths[0].file != "/dev/disk/by-id/wwn-0x6001" || !s.keep || s.abort || s.state != defaultState {
 		t.Fatalf("%+v", s)
 	}
-	for _, c := range []struct{ name, value, text string }{
+	fencingtest.TrySettings(t, Method, good, []fencingtest.Setting{
 		{"luns", "sda", "is no LUN"},
 		{"luns", "/dev/../etc/passwd", "is no LUN"},
 		{"luns", "/dev/sda,/dev/sda", "twice"},
@@ -29,8 +27,8 @@ func TestSettings(t *testing.T) {
 		{"luns", "iscsi://x/iqn.a", "write iscsi://HOST"},
 		{"luns", "iscsi://x/disk/1", "write iscsi://HOST"},
 		{"luns", "iscsi://x/iqn.a:b/99999", "write iscsi://HOST"},
-		{"luns", "iscsi://user:" + password + "@x/iqn.a:b/1", "CHAP"},
-		{"luns", "iscsi://user:" + password + "%zz@x/iqn.a:b/1", "is no LUN"},
+		{"luns", "iscsi://user:" + fencingtest.Hunter2 + "@x/iqn.a:b/1", "CHAP"},
+		{"luns", "iscsi://user:" + fencingtest.Hunter2 + "%zz@x/iqn.a:b/1", "is no LUN"},
 		{"storages", "san1,san1", "is there twice"},
 		{"storages", "san 1", "no name"},
 		{"storages", ", ,", "names none"},
@@ -39,25 +37,8 @@ func TestSettings(t *testing.T) {
 		{"state", "scsi-pr.json", "absolute"},
 		{"colour", "blue", "unknown"},
 		{"luns", " ", "empty"},
-	} {
-		raw := maps.Clone(good)
-		raw[c.name] = c.value
-		_, err := Method.Storage(raw)
-		if !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"`+c.name+`"`) || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), password) {
-			t.Errorf("%s=%q: %v, want %q", c.name, c.value, err, c.text)
-		}
-	}
-	for _, k := range []string{"luns", "storages"} {
-		raw := maps.Clone(good)
-		delete(raw, k)
-		if _, err := Method.Storage(raw); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), `"`+k+`" is missing`) {
-			t.Errorf("without %s: %v", k, err)
-		}
-	}
+	})
 }
-
-// password is what somebody might write into an address by mistake; the method itself has no secrets.
-const password = "pa55-7c1e"
 
 func TestNoSecrets(t *testing.T) {
 	for _, k := range Method.Keys {

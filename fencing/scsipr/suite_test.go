@@ -119,7 +119,7 @@ func TestConforms(t *testing.T) {
 			m := newArray2(t)
 			return m, m.self.settings
 		},
-		Switch: child().Switch,
+		Switch: fencingtest.Child().Switch,
 	}, fencingtest.Storages{
 		Names:   []string{"san1", "san2"},
 		Clients: suiteClients,

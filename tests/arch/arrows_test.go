@@ -34,6 +34,7 @@ var arrows = []row{
 	{"ha/api/...", []string{"ha"}},
 	{"ha/alert/...", []string{"ha"}},
 	{"ha/setup/...", []string{"ha", "config"}},
+	{"ha/waittest", nil}, // for tests only
 	{"config", []string{"ha"}},
 	{"fencing", []string{"ha"}},
 	{"fencing/methods", []string{"ha", "fencing", "fencing/*"}},

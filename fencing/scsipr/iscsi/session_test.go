@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"bascule/fencing/fencingtest"
 	"bascule/fencing/scsipr/iscsi"
 	"bascule/fencing/scsipr/scsitest"
 )
@@ -28,11 +29,7 @@ func login(t *testing.T, target *scsitest.Target) *iscsi.Session {
 	return s
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
+var within = fencingtest.Within
 
 // pattern is data of which no two pieces are equal.
 func pattern(n int) []byte {
