@@ -11,6 +11,7 @@ import (
 
 	"bascule/ha/guard"
 	"bascule/ha/node"
+	"bascule/ha/waittest"
 )
 
 // The daemon's own guard, with the disks and the messages of the real tool.
@@ -45,8 +46,7 @@ func messageEndsTheNode(t *testing.T, bin string) {
 			t.Fatalf("message %s: key %q", what, key)
 		}
 		t.Logf("sbd message n1 %s: the kernel is asked after %v by %q", what, at.Sub(sent).Round(time.Millisecond), key)
-		time.Sleep(3 * time.Second)
-		if fed, _ := g.dog.last(); fed.After(at.Add(50 * time.Millisecond)) {
+		if fed := g.dog.unfed(t, 3*time.Second, 10*time.Second); fed.After(at.Add(50 * time.Millisecond)) {
 			t.Errorf("fed %v after the end was asked for", fed.Sub(at))
 		}
 		g.await("why", time.Second, func(st guard.Status) bool {
@@ -64,7 +64,9 @@ func messageWhileAway(t *testing.T, bin string) {
 	g.obeys()
 	g.kill()
 	sendReal(t, devs, "reset")
-	time.Sleep(500 * time.Millisecond)
+	waittest.Until(t, 10*time.Second, "the message lies on the disk", func() bool {
+		return strings.Contains(run(t, "sbd", "-d", devs[0], "list"), "\treset\t")
+	})
 	began := time.Now()
 	g.start()
 	key, at := g.ended(10 * time.Second)
@@ -84,15 +86,11 @@ func disksLost(t *testing.T, bin string) {
 		run(t, "dd", "if=/dev/zero", "of="+dev, "bs=512", "count=1", "oflag=direct", "conv=notrunc", "status=none")
 	}
 	overwrite(devs[0])
-	time.Sleep(6 * time.Second)
-	if fed, _ := g.dog.last(); time.Since(fed) > 3*time.Second {
-		t.Fatalf("two of three disks are seen, and it was fed %v ago", time.Since(fed))
-	}
+	g.dog.keepsFed(t, 3*time.Second, 6*time.Second) // two of three are seen
 	overwrite(devs[1])
 	lost := time.Now()
 	g.await("the loss", 10*time.Second, func(st guard.Status) bool { return !st.Slots.Seen })
-	time.Sleep(4 * time.Second)
-	fed, n := g.dog.last()
+	fed := g.dog.unfed(t, 4*time.Second, 15*time.Second)
 	if fed.Sub(lost) > 5*time.Second {
 		t.Fatalf("fed %v after the disks were lost", fed.Sub(lost))
 	}
@@ -100,7 +98,7 @@ func disksLost(t *testing.T, bin string) {
 	if _, err := g.client.Obey(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	g.await("being fed again", 3*time.Second, func(guard.Status) bool { _, now := g.dog.last(); return now > n })
+	g.dog.keepsFed(t, 3*time.Second, 3*time.Second)
 	if key, _ := g.ended(10 * time.Millisecond); key != "" {
 		t.Errorf("ended by %q", key)
 	}

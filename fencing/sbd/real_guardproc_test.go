@@ -4,6 +4,7 @@ package sbd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,13 +17,14 @@ import (
 	"time"
 
 	"bascule/ha/guard"
+	"bascule/ha/waittest"
 )
 
 // labDog is a watchdog of the lab (ha/guard, driver lab) that ends nobody: it only keeps when it was fed last.
 type labDog struct {
-	mu  sync.Mutex
-	fed time.Time
-	n   int
+	mu   sync.Mutex
+	fed  time.Time
+	more chan struct{} // holds one when it was fed since it was last taken out
 }
 
 func newLabDog(t *testing.T, path string) *labDog {
@@ -32,7 +34,7 @@ func newLabDog(t *testing.T, path string) *labDog {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	d := &labDog{}
+	d := &labDog{more: make(chan struct{}, 1)}
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -53,18 +55,44 @@ func (d *labDog) read(c net.Conn) {
 			return
 		}
 		d.mu.Lock()
-		d.fed, d.n = time.Now(), d.n+1
+		d.fed = time.Now()
 		d.mu.Unlock()
+		select {
+		case d.more <- struct{}{}:
+		default:
+		}
 	}
 }
 
-func (d *labDog) last() (time.Time, int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.fed, d.n
+// unfed waits until it is not fed for so long, and returns when it was fed last.
+func (d *labDog) unfed(t *testing.T, quiet, limit time.Duration) time.Time {
+	t.Helper()
+	for end := time.After(limit); ; {
+		select {
+		case <-d.more:
+		case <-time.After(quiet):
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.fed
+		case <-end:
+			t.Fatalf("it is still fed after %v", limit)
+		}
+	}
 }
 
-// guarded is a real guard process of one node, in a directory of its own whose proc/sysrq-trigger is a file.
+// keepsFed demands that it is fed again and again, with no gap as long as gap, for so long.
+func (d *labDog) keepsFed(t *testing.T, gap, length time.Duration) {
+	t.Helper()
+	for began := time.Now(); time.Since(began) < length; {
+		select {
+		case <-d.more:
+		case <-time.After(gap):
+			t.Fatalf("it was not fed for %v", gap)
+		}
+	}
+}
+
+// guarded is a real guard process of one node, in a directory of its own whose proc/sysrq-trigger is a pipe to the test.
 type guarded struct {
 	t      *testing.T
 	dir    string
@@ -72,7 +100,7 @@ type guarded struct {
 	cmd    *exec.Cmd
 	dog    *labDog
 	client *guard.Client
-	key    string
+	key    *os.File
 }
 
 const guardConfig = `cluster: lab
@@ -110,9 +138,9 @@ func newGuarded(t *testing.T, bin string, devs []string) *guarded {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	g := &guarded{t: t, dir: dir, bin: bin, key: filepath.Join(dir, "root/proc/sysrq-trigger"), dog: newLabDog(t, filepath.Join(dir, "dog"))}
+	g := &guarded{t: t, dir: dir, bin: bin, dog: newLabDog(t, filepath.Join(dir, "dog"))}
 	for name, text := range map[string]string{"boot_id": "11111111-0000-4000-8000-000000000001\n", "system_uuid": "22222222-0000-4000-8000-000000000001\n",
-		"root/proc/sysrq-trigger": "", "basculed.yaml": fmt.Sprintf(guardConfig, dir, strings.Join(devs, ","))} {
+		"basculed.yaml": fmt.Sprintf(guardConfig, dir, strings.Join(devs, ","))} {
 		f := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(f), 0o700); err != nil {
 			t.Fatal(err)
@@ -121,6 +149,7 @@ func newGuarded(t *testing.T, bin string, devs []string) *guarded {
 			t.Fatal(err)
 		}
 	}
+	g.key = trigger(t, filepath.Join(dir, "root/proc"))
 	t.Cleanup(func() {
 		g.kill()
 		if t.Failed() {
@@ -130,6 +159,21 @@ func newGuarded(t *testing.T, bin string, devs []string) *guarded {
 	})
 	g.start()
 	return g
+}
+
+// trigger makes the kernel's sysrq-trigger in a directory and returns what is written to it.
+func trigger(t *testing.T, dir string) *os.File {
+	t.Helper()
+	path := filepath.Join(dir, "sysrq-trigger")
+	if err := errors.Join(os.MkdirAll(dir, 0o700), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // both ends: it is there before anybody writes, and never ends
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 func (g *guarded) start() {
@@ -161,18 +205,14 @@ func (g *guarded) kill() {
 
 func (g *guarded) await(what string, within time.Duration, ok func(guard.Status) bool) time.Duration {
 	g.t.Helper()
-	began := time.Now()
-	for time.Since(began) < within {
+	var st guard.Status
+	var err error
+	return waittest.Until(g.t, within, what, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		st, err := g.client.Status(ctx)
-		cancel()
-		if err == nil && ok(st) {
-			return time.Since(began)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	g.t.Fatalf("%s: not in %v", what, within)
-	return 0
+		defer cancel()
+		st, err = g.client.Status(ctx)
+		return err == nil && ok(st)
+	}, &st, &err)
 }
 
 // obeys brings the guard to where an agent brings it: the slot in sight, armed, and the word given.
@@ -191,12 +231,13 @@ func (g *guarded) obeys() {
 // ended returns when the kernel was asked, and by which key.
 func (g *guarded) ended(within time.Duration) (string, time.Time) {
 	g.t.Helper()
-	for began := time.Now(); time.Since(began) < within; time.Sleep(2 * time.Millisecond) {
-		if b, err := os.ReadFile(g.key); err == nil && len(b) > 0 {
-			return string(b), time.Now()
-		}
+	g.key.SetReadDeadline(time.Now().Add(within))
+	b := make([]byte, 8)
+	n, err := g.key.Read(b)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		g.t.Fatal(err)
 	}
-	return "", time.Time{}
+	return string(b[:n]), time.Now()
 }
 
 // sendReal sends a message with the real tool, which stays for msgwait, and does not wait for it.
