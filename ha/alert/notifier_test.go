@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -189,23 +190,13 @@ func TestDeadWebhookLeaksNothing(t *testing.T) {
 	for range backoff {
 		<-tries
 	}
-	waitFor(t, func() bool { return strings.Contains(buf.String(), "given up after 6 attempts") })
+	waittest.Until(t, 10*time.Second, "the notifier gives up", func() bool { return strings.Contains(buf.String(), "given up after 6 attempts") })
 	leaks(t, buf.String())
 	if out := fmt.Sprintf("%v %+v %#v %s", url, Config{WebhookURL: url}, Config{WebhookURL: url}, url); strings.Contains(out, "T0KEN") {
 		t.Errorf("printing leaks: %s", out)
 	}
 	if b, err := json.Marshal(Config{WebhookURL: url}.WebhookURL); err != nil || strings.Contains(string(b), "T0KEN") {
 		t.Errorf("encoding leaks: %s, %v", b, err)
-	}
-}
-
-// waitFor waits for something that another goroutine does without telling.
-func waitFor(t *testing.T, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it does not happen")
-		}
 	}
 }
 
@@ -252,7 +243,7 @@ func TestCommandGetsTheMessage(t *testing.T) {
 	// Renamed when complete, so that the test never reads a half.
 	n := start(t, Config{Cluster: "lan", Command: []string{script(t, `echo "$2" >"$1.args"; cat >"$1.part"; mv "$1.part" "$1"`), out, "$(id); two words"}})
 	n.Notify(fencing)
-	waitFor(t, func() bool { _, err := os.Stat(out); return err == nil })
+	waittest.Until(t, 10*time.Second, "the command has run", func() bool { _, err := os.Stat(out); return err == nil })
 	b, err := os.ReadFile(out)
 	var m Message
 	if err != nil || json.Unmarshal(b, &m) != nil || m.Reason != fencing.Reason || m.Severity != Critical || m.Cluster != "lan" {
@@ -286,7 +277,7 @@ func TestHangingCommandIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { // gone, or a zombie that nobody has collected yet
+	waittest.Until(t, 10*time.Second, "the process has ended", func() bool { // gone, or a zombie that nobody has collected yet
 		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(b)) + "/stat")
 		return err != nil || strings.Contains(string(stat), ") Z ")
 	})

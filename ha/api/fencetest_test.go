@@ -9,6 +9,7 @@ import (
 	"bascule/ha"
 	"bascule/ha/api"
 	"bascule/ha/api/apitest"
+	"bascule/ha/waittest"
 )
 
 func TestFenceTest(t *testing.T) {
@@ -122,9 +123,7 @@ func TestOneFenceTestAtATime(t *testing.T) {
 		_, err := client.FenceTest(t.Context(), "")
 		first <- err
 	}()
-	for end := time.Now().Add(5 * time.Second); f.FenceTests() == 0 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	waittest.Until(t, 5*time.Second, "the first one has begun", func() bool { return f.FenceTests() == 1 })
 	_, err := client.FenceTest(t.Context(), "node2")
 	var refused *api.Error
 	if !errors.As(err, &refused) || refused.Code != 409 || !strings.Contains(refused.Message, "a fence test runs here already") || refused.Do == "" {

@@ -16,6 +16,7 @@ import (
 
 	"bascule/ha"
 	"bascule/ha/node"
+	"bascule/ha/waittest"
 )
 
 // runGuard runs a real guard on a real socket, with fakes behind it.
@@ -31,15 +32,15 @@ func runGuard(t *testing.T, cfg Config) (stop func()) {
 		}
 	})
 	t.Cleanup(stop)
-	for tries := 0; ; tries++ { // the socket appears complete, by a rename
-		if c, _, err := Dial(t.Context(), cfg.Socket); err == nil {
+	var err error
+	waittest.Until(t, 10*time.Second, "the guard answers", func() bool { // the socket appears complete, by a rename
+		var c *Client
+		if c, _, err = Dial(t.Context(), cfg.Socket); err == nil {
 			_ = c.Close()
-			return stop
-		} else if tries > 500 {
-			t.Fatalf("the guard does not answer: %v", err)
 		}
-		time.Sleep(2 * time.Millisecond)
-	}
+		return err == nil
+	}, &err)
+	return stop
 }
 
 func socketConfig(t *testing.T) (Config, *fakeDog, *fakeProcs) {
@@ -73,14 +74,7 @@ func TestSocketProtocol(t *testing.T) {
 	c := NewClient(cfg.Socket)
 	defer c.Close()
 	ctx := t.Context()
-	for tries := 0; ; tries++ { // the first look is on its way
-		if st, err := c.Status(ctx); err == nil && st.Slots != nil && st.Slots.Seen {
-			break
-		} else if tries > 500 {
-			t.Fatalf("%+v, %v", st, err)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	waitFor(t, c, "the first look", func(st Status) bool { return st.Slots != nil && st.Slots.Seen })
 	if st, err := c.Obey(ctx, false); err != nil || st.Slots == nil || st.Slots.Held || !st.Slots.Seen {
 		t.Fatalf("released: %+v, %v", st, err)
 	}
@@ -108,25 +102,26 @@ func TestSocketProtocol(t *testing.T) {
 	if st, err := c.Permit(ctx, permitFor(1200*time.Millisecond, 101)); err != nil {
 		t.Fatalf("permit after disarming: %+v, %v", st, err)
 	}
-	waitFor(t, c, node.GuardClean)
+	waitForPhase(t, c, node.GuardClean)
 	if len(procs.j.of("kill")) != 1 {
 		t.Fatalf("killed %q", procs.j.of("kill"))
 	}
 }
 
-// waitFor asks until the guard is in this phase.
-func waitFor(t *testing.T, c *Client, phase node.GuardPhase) Status {
+// waitFor asks until the guard's status is so.
+func waitFor(t *testing.T, c *Client, what string, ok func(Status) bool) {
 	t.Helper()
 	var st Status
-	for range 1000 {
-		var err error
-		if st, err = c.Status(t.Context()); err == nil && st.Phase == phase {
-			return st
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("phase %s does not come: %+v", phase, st)
-	return st
+	var err error
+	waittest.Until(t, 10*time.Second, what, func() bool {
+		st, err = c.Status(t.Context())
+		return err == nil && ok(st)
+	}, &st, &err)
+}
+
+func waitForPhase(t *testing.T, c *Client, phase node.GuardPhase) {
+	t.Helper()
+	waitFor(t, c, "phase "+string(phase), func(st Status) bool { return st.Phase == phase })
 }
 
 func TestSocketSurvivesNonsense(t *testing.T) {
@@ -162,7 +157,7 @@ func TestSocketSurvivesNonsense(t *testing.T) {
 	}
 	c := NewClient(cfg.Socket)
 	defer c.Close()
-	waitFor(t, c, node.GuardIdle)
+	waitForPhase(t, c, node.GuardIdle)
 }
 
 func TestOneGuardOnly(t *testing.T) {

@@ -13,11 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"bascule/tests/lab/pki"
-
 	"github.com/stmcginnis/gofish"
 	"github.com/stmcginnis/gofish/schemas"
 	"go.uber.org/goleak"
+
+	"bascule/ha/waittest"
+	"bascule/tests/lab/pki"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -158,12 +159,10 @@ func (b *bench) reset(kind schemas.ResetType) {
 func (b *bench) await(want schemas.PowerState) {
 	b.t.Helper()
 	var got schemas.PowerState
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if got = b.mustSystem().PowerState; got == want {
-			return
-		}
-	}
-	b.t.Fatalf("the power state stays %s, want %s", got, want)
+	waittest.Until(b.t, 3*time.Second, "the power state is "+string(want), func() bool {
+		got = b.mustSystem().PowerState
+		return got == want
+	}, &got)
 }
 
 func TestForceOffTakesItsTimeAndIsTheTruth(t *testing.T) {

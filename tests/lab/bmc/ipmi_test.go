@@ -13,6 +13,7 @@ import (
 	"bascule/fencing"
 	"bascule/fencing/ipmi"
 	"bascule/ha"
+	"bascule/ha/waittest"
 )
 
 // console is the product's own IPMI method, pointed at the BMC.
@@ -41,12 +42,10 @@ func (b *bench) awaitLAN(d fencing.PowerDevice, want ha.Power) {
 	b.t.Helper()
 	var r fencing.Reading
 	var err error
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if r, err = b.lanRead(d, time.Second); err == nil && r.Power == want {
-			return
-		}
-	}
-	b.t.Fatalf("IPMI reads %+v (%v), want %s", r, err, want)
+	waittest.Until(b.t, 3*time.Second, "IPMI reads "+string(want), func() bool {
+		r, err = b.lanRead(d, time.Second)
+		return err == nil && r.Power == want
+	}, &r, &err)
 }
 
 // Both faces show and switch the same machine.

@@ -133,15 +133,6 @@ func (b *bed) must(err error) {
 	}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(3 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 func (b *bed) public(node string) string {
 	return netip.AddrPortFrom(b.nodes[node].Public, uint16(b.port)).String()
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"bascule/ha/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -172,7 +174,7 @@ func TestClientsThatGiveUpLeaveNothingBehind(t *testing.T) {
 	client, server := b.pair("a", "c", b.listen("c"))
 	b.must(b.Isolate("a", true))
 	_, _ = client.Close(), server.Close()
-	eventually(t, "no flow is left", func() bool {
+	waittest.Until(t, 3*time.Second, "no flow is left", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.flows) == 0

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bascule/ha/waittest"
 )
 
 func TestMain(m *testing.M) {
@@ -166,11 +168,7 @@ func (l *testLab) guest(g GuestSpec) {
 
 func (l *testLab) eventually(what string, ok func() bool) {
 	l.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(3 * time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatalf("never happened: %s", what)
-		}
-	}
+	waittest.Until(l.t, 10*time.Second, what, ok)
 }
 
 // reply is an answer of the API as the driver sees it.
