@@ -57,7 +57,7 @@ func (c Child) Switch(ctx context.Context, o Order) error {
 	if len(c.Env) > 0 {
 		cmd.Env = append(os.Environ(), c.Env...)
 	}
-	var out limited
+	out := Head{Max: maxAnswer}
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(in), &out
 	if c.Stderr != nil {
 		cmd.Stderr = c.Stderr
@@ -103,14 +103,4 @@ func silence(ctx context.Context, end error, o Order) error {
 		return fmt.Errorf("%w: %w", ErrHelper, end)
 	}
 	return fmt.Errorf("%w: it ended without an answer", ErrHelper)
-}
-
-// limited keeps the first maxAnswer bytes and lets the writer go on.
-type limited struct{ bytes.Buffer }
-
-func (l *limited) Write(p []byte) (int, error) {
-	if room := maxAnswer - l.Len(); room > 0 {
-		l.Buffer.Write(p[:min(room, len(p))])
-	}
-	return len(p), nil
 }

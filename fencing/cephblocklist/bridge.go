@@ -2,7 +2,6 @@ package cephblocklist
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -38,7 +37,7 @@ type bridge struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *bufio.Reader
-	stderr *capped
+	stderr *fencing.Tail
 	scrub  *strings.Replacer
 	began  time.Time
 }
@@ -47,7 +46,7 @@ type bridge struct {
 // its children.
 func startBridge(ctx context.Context, secrets []string) (*bridge, error) {
 	argv := append(append([]string{}, interpreter...), script)
-	b := &bridge{ctx: ctx, cmd: exec.CommandContext(ctx, argv[0], argv[1:]...), stderr: &capped{}, began: time.Now()}
+	b := &bridge{ctx: ctx, cmd: exec.CommandContext(ctx, argv[0], argv[1:]...), stderr: &fencing.Tail{Max: maxStderr}, began: time.Now()}
 	var pairs []string
 	for _, s := range secrets {
 		pairs = append(pairs, s, "(secret)")
@@ -160,15 +159,4 @@ func (b *bridge) left() time.Duration {
 		return time.Until(end)
 	}
 	return 30 * time.Second
-}
-
-// capped keeps the last bytes of what is written.
-type capped struct{ bytes.Buffer }
-
-func (c *capped) Write(p []byte) (int, error) {
-	n, _ := c.Buffer.Write(p)
-	if extra := c.Len() - maxStderr; extra > 0 {
-		c.Next(extra)
-	}
-	return n, nil
 }

@@ -12,33 +12,6 @@ import (
 // maxOutput bounds what is kept of each of an agent's two outputs, in bytes.
 const maxOutput = 8 << 10
 
-// tail keeps the end of an output: what went wrong stands in the last lines.
-type tail struct {
-	b   []byte
-	cut bool
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	n := len(p)
-	if len(p) > maxOutput {
-		p, t.cut = p[len(p)-maxOutput:], true
-	}
-	if over := len(t.b) + len(p) - maxOutput; over > 0 {
-		t.b, t.cut = append(t.b[:0], t.b[over:]...), true
-	}
-	t.b = append(t.b, p...)
-	return n, nil
-}
-
-// text is what was kept, without the first line if its beginning is lost: half a secret would not be recognised.
-func (t *tail) text() string {
-	s := string(t.b)
-	if t.cut {
-		_, s, _ = strings.Cut(s, "\n")
-	}
-	return s
-}
-
 // users are the account names, which some devices want together with the password in one text.
 func (s settings) users() []string {
 	var users []string

@@ -49,7 +49,7 @@ func start(ctx context.Context, path string, in []byte) (ending, error) {
 		return ending{}, fmt.Errorf("%w: %w", fencing.ErrHelper, err)
 	}
 	defer open.Close()
-	var stdout, stderr tail
+	stdout, stderr := fencing.Tail{Max: maxOutput}, fencing.Tail{Max: maxOutput}
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", gate, path)
 	cmd.Env, cmd.Dir = environment, "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
@@ -66,7 +66,7 @@ func start(ctx context.Context, path string, in []byte) (ending, error) {
 	}
 	_, werr := open.Write([]byte("\n")) // from here on the agent runs: the death signal is in force
 	err = cmd.Wait()
-	end := ending{exited: cmd.ProcessState.Exited(), code: cmd.ProcessState.ExitCode(), stdout: stdout.text(), stderr: stderr.text(), overlong: stdout.cut}
+	end := ending{exited: cmd.ProcessState.Exited(), code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String(), overlong: stdout.Cut}
 	if errors.Is(err, exec.ErrWaitDelay) || end.exited && werr != nil {
 		return ending{}, fmt.Errorf("%w: the agent did not start or end in order: %w", fencing.ErrHelper, errors.Join(err, werr))
 	}

@@ -3,16 +3,13 @@ package hetznerrobot
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"bascule/fencing"
 )
@@ -32,25 +29,13 @@ type client struct {
 func newClient(ctx context.Context, s settings, password string) (*client, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.caFile != "" {
-		pem, err := os.ReadFile(s.caFile)
+		pool, err := fencing.Authorities(s.caFile)
 		if err != nil {
-			return nil, fmt.Errorf("%w: ca_file: %w", fencing.ErrSettings, err)
+			return nil, err
 		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%w: ca_file %s holds no certificate in PEM form", fencing.ErrSettings, s.caFile)
-		}
+		conf.RootCAs = pool
 	}
-	timeout := 30 * time.Second
-	if end, ok := ctx.Deadline(); ok {
-		timeout = max(time.Until(end), time.Millisecond)
-	}
-	tr := &http.Transport{
-		DialContext: fencing.Dialer(timeout).DialContext, TLSClientConfig: conf,
-		TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
-		MaxConnsPerHost: 1, MaxResponseHeaderBytes: maxBody,
-	}
-	return &client{ctx: ctx, s: s, password: password, scrub: fencing.Scrubber(s.user, password), tr: tr}, nil
+	return &client{ctx: ctx, s: s, password: password, scrub: fencing.Scrubber(s.user, password), tr: fencing.HTTPTransport(ctx, conf)}, nil
 }
 
 func (c *client) close() { c.tr.CloseIdleConnections() }

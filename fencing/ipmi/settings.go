@@ -10,7 +10,6 @@ import (
 	"github.com/bougou/go-ipmi/pkg/types"
 
 	"bascule/fencing"
-	"bascule/ha"
 )
 
 // Method is fencing through IPMI 2.0 over LAN.
@@ -75,8 +74,8 @@ func open(raw map[string]string) (fencing.PowerDevice, error) {
 	default:
 		return nil, fmt.Errorf(`%w: setting "privilege" is %q: write operator or administrator`, fencing.ErrSettings, raw["privilege"])
 	}
-	if s.uuid != "" && !ha.ValidUUID(s.uuid) {
-		return nil, fmt.Errorf(`%w: setting "uuid" is no UUID that could identify a machine: write what the node has in /sys/class/dmi/id/product_uuid`, fencing.ErrSettings)
+	if err := fencing.CheckUUID(s.uuid); err != nil {
+		return nil, err
 	}
 	return &device{s: s}, nil
 }

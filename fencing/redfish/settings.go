@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"bascule/fencing"
-	"bascule/ha"
 )
 
 // Method is fencing through Redfish.
@@ -60,8 +59,8 @@ func open(raw map[string]string) (fencing.PowerDevice, error) {
 	if err = s.trust(raw); err != nil {
 		return nil, err
 	}
-	if s.uuid != "" && !ha.ValidUUID(s.uuid) {
-		return nil, fmt.Errorf(`%w: setting "uuid" is no UUID that could identify a machine: write what the node has in /sys/class/dmi/id/product_uuid`, fencing.ErrSettings)
+	if err := fencing.CheckUUID(s.uuid); err != nil {
+		return nil, err
 	}
 	switch raw["auth"] {
 	case "", "basic":

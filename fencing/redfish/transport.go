@@ -4,12 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"os"
-	"time"
 
 	"bascule/fencing"
 )
@@ -28,22 +25,13 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// newTransport makes the transport of one command: straight to the controller (no proxy), HTTP/1.1, one connection
-// that is reused within the command only, since a controller may take a second for each TLS handshake.
+// newTransport makes the transport of one command.
 func newTransport(ctx context.Context, s settings) (*http.Transport, error) {
 	conf, err := s.tlsConfig()
 	if err != nil {
 		return nil, err
 	}
-	timeout := 30 * time.Second
-	if end, ok := ctx.Deadline(); ok {
-		timeout = max(time.Until(end), time.Millisecond)
-	}
-	return &http.Transport{
-		DialContext: fencing.Dialer(timeout).DialContext, TLSClientConfig: conf,
-		TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
-		MaxConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10,
-	}, nil
+	return fencing.HTTPTransport(ctx, conf), nil
 }
 
 // sameHost follows redirects (iLO adds a slash) only of reads and only within the controller.
@@ -59,14 +47,11 @@ func (s settings) tlsConfig() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
 	case s.caFile != "":
-		pem, err := os.ReadFile(s.caFile)
+		pool, err := fencing.Authorities(s.caFile)
 		if err != nil {
-			return nil, fmt.Errorf("%w: ca_file: %w", fencing.ErrSettings, err)
+			return nil, err
 		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%w: ca_file %s holds no certificate in PEM form", fencing.ErrSettings, s.caFile)
-		}
+		conf.RootCAs = pool
 	case s.fingerprint != "":
 		// The pin replaces name and chain: controllers come with certificates of their own making.
 		conf.InsecureSkipVerify = true

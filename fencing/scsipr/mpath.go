@@ -1,7 +1,6 @@
 package scsipr
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,13 +103,13 @@ func runTool(ctx context.Context, args []string) (code int, text string, err err
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		cmd := exec.CommandContext(ctx, tool, args...)
-		var out limited
+		out := fencing.Head{Max: maxOutput}
 		cmd.Stdout, cmd.Stderr = &out, &out
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		cmd.WaitDelay = 100 * time.Millisecond
 		err := cmd.Run()
-		done <- result{out.String(), err}
+		done <- result{string(out.Bytes()), err}
 	}()
 	var r result
 	select {
@@ -134,14 +133,4 @@ func runTool(ctx context.Context, args []string) (code int, text string, err err
 		return 0, "", fmt.Errorf("%w: there is no %s on this node: install multipath-tools", fencing.ErrHelper, tool)
 	}
 	return 0, "", fmt.Errorf("%w: %s: %w", fencing.ErrHelper, tool, r.err)
-}
-
-// limited keeps the first maxOutput bytes.
-type limited struct{ bytes.Buffer }
-
-func (l *limited) Write(p []byte) (int, error) {
-	if room := maxOutput - l.Len(); room > 0 {
-		l.Buffer.Write(p[:min(room, len(p))])
-	}
-	return len(p), nil
 }
