@@ -60,7 +60,7 @@ type round struct {
 	rests    map[ha.NodeName]bool   // nodes whose change rests on lease and report being as seen
 	after    map[ha.NodeName]*Commit
 	requests map[ha.NodeName][]string // keys of requests that the node's commit answers
-	waiting  []ha.NodeName            // nodes being fenced that want to tell a device something for the first time
+	waiting  []asking
 	trans    map[string][]ha.Transition
 	reads    []ha.DeviceCommand
 	wake     ha.Instant

@@ -115,7 +115,7 @@ func (r *round) fence(rec *ha.NodeRecord, mem *NodeMemory) {
 	}
 	out := ladder.Step(r.input(rec, mem, f))
 	if out.Wants && r.held(rec) { // handOut says whether it may
-		r.waiting = append(r.waiting, rec.Node)
+		r.waiting = append(r.waiting, asking{rec.Node, out})
 		return
 	}
 	r.walked(rec, mem, f, out)

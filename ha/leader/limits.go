@@ -25,6 +25,12 @@ type FenceLimits struct {
 // which the device is told again.
 func turnTime(t ha.Timing) time.Duration { return t.DeviceTimeout + 10*t.OffReadGap }
 
+// asking is a node being fenced that wants to tell a device something for the first time, and the step that does if nothing holds it up.
+type asking struct {
+	node ha.NodeName
+	step ladder.Output
+}
+
 // handOut lets fencings begin that want to tell a device something for the first time: those with the more important guests first, because
 // theirs wait, then those that have waited longer. The others go on looking and say what they wait for.
 func (r *round) handOut() {
@@ -32,26 +38,32 @@ func (r *round) handOut() {
 		return
 	}
 	weight := map[ha.NodeName]int{}
-	for _, n := range r.waiting {
-		weight[n] = r.importance(n)
+	for _, w := range r.waiting {
+		weight[w.node] = r.importance(w.node)
 	}
-	slices.SortStableFunc(r.waiting, func(a, b ha.NodeName) int {
+	slices.SortStableFunc(r.waiting, func(x, y asking) int {
+		a, b := x.node, y.node
 		return cmp.Or(cmp.Compare(weight[b], weight[a]), r.fences[a].Since.Compare(r.fences[b].Since), cmp.Compare(a, b))
 	})
 	busy := r.underWay()
 	few := r.tooFew()
-	for _, n := range r.waiting {
-		rec, mem, f := r.nodes[n], r.state.Nodes[n], r.fences[n]
-		in := r.input(rec, &mem, f)
+	for _, w := range r.waiting {
+		n, held := w.node, ""
 		switch {
 		case few != "":
-			in.Facts.Held = fmt.Sprintf("fencing of %s waits: %s; hactl fence %s overrides", n, few, n)
+			held = fmt.Sprintf("fencing of %s waits: %s; hactl fence %s overrides", n, few, n)
 		case r.MaxConcurrent > 0 && len(busy) >= r.MaxConcurrent:
-			in.Facts.Held = fmt.Sprintf("fencing of %s waits for its turn (max_concurrent %d): now %s", n, r.MaxConcurrent, strings.Join(busy, ", "))
+			held = fmt.Sprintf("fencing of %s waits for its turn (max_concurrent %d): now %s", n, r.MaxConcurrent, strings.Join(busy, ", "))
 		default:
 			busy = append(busy, string(n))
 		}
-		r.walked(rec, &mem, f, ladder.Step(in))
+		rec, mem, f := r.nodes[n], r.state.Nodes[n], r.fences[n]
+		if held != "" { // it goes on looking, which is another step
+			in := r.input(rec, &mem, f)
+			in.Facts.Held = held
+			w.step = ladder.Step(in)
+		}
+		r.walked(rec, &mem, f, w.step)
 		r.state.Nodes[n] = mem
 	}
 }
