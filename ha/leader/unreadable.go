@@ -28,16 +28,14 @@ type damage struct {
 func damaged(keys []string) damage {
 	d := damage{keys: keys, nodes: map[ha.NodeName]string{}, guests: map[ha.VMID]string{}}
 	for _, k := range keys {
-		prefix, rest, _ := strings.Cut(k, "/")
-		switch prefix + "/" {
-		case ha.PrefixLease, ha.PrefixReport, ha.PrefixNode, ha.PrefixFence:
-			d.nodes[ha.NodeName(rest)] = cmp.Or(d.nodes[ha.NodeName(rest)], k)
-		case ha.PrefixGuest, ha.PrefixGuestReport:
-			d.record = d.record || prefix+"/" == ha.PrefixGuest
-			if id, err := strconv.Atoi(rest[strings.LastIndex(rest, "/")+1:]); err == nil {
-				d.guests[ha.VMID(id)] = cmp.Or(d.guests[ha.VMID(id)], k)
-			}
+		about := ha.DamageOf(k)
+		if about.Node != "" {
+			d.nodes[about.Node] = cmp.Or(d.nodes[about.Node], k)
 		}
+		if id, err := strconv.Atoi(about.Guest); err == nil {
+			d.guests[ha.VMID(id)] = cmp.Or(d.guests[ha.VMID(id)], k)
+		}
+		d.record = d.record || strings.HasPrefix(k, ha.PrefixGuest)
 	}
 	return d
 }
@@ -78,16 +76,7 @@ func (r *round) tellDamage() *Commit {
 }
 
 func adviceFor(key string) string {
-	prefix, _, _ := strings.Cut(key, "/")
-	do := "remove it"
-	about := "nothing else is touched by it"
-	switch prefix + "/" {
-	case ha.KeyCluster + "/":
-		about, do = "nothing at all is decided", "restore the store from a backup"
-	case ha.PrefixNode, ha.PrefixFence, ha.PrefixLease, ha.PrefixReport:
-		about, do = "nothing is decided about this node, not even when it dies", "see to it that its guests run in one place only, then remove it: it is made anew"
-	case ha.PrefixGuest, ha.PrefixGuestReport:
-		about, do = "nothing is decided about this guest", "see to it that it runs in one place only, then remove it: it is made anew from where the guest's config lies"
-	}
-	return fmt.Sprintf("what the store holds under %s cannot be understood, so %s. If a newer basculed wrote it, upgrade this one; if it is damaged, %s (etcdctl del, under the cluster's prefix)", key, about, do)
+	d := ha.DamageOf(key)
+	return fmt.Sprintf("the record %s in the store cannot be read, so %s. If a newer basculed wrote it, upgrade this one. Only if it is damaged: %s",
+		key, d.Effect, d.Repair("remove it (etcdctl del, under the cluster's prefix)"))
 }
