@@ -24,7 +24,7 @@ func TestConforms(t *testing.T) {
 					t.Cleanup(func() { noProcessLeft(t, x) })
 					return x, x.settings()
 				},
-				Switch:  fencingtest.Child().Switch,
+				Switch:  child().Switch,
 				Secrets: []string{key},
 			}, fencingtest.Storages{
 				Names:    []string{"ceph-vm", "ceph-data"},

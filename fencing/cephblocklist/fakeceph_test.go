@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 	fencingtest.Main(m, Method)
 }
 
+var child = fencingtest.Child
+
 const key = "AQDfakefakefakefakefakefakefakefakefakefake=="
 
 // state is the fake cluster.

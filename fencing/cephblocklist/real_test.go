@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"bascule/fencing"
-	"bascule/fencing/fencingtest"
 	"bascule/ha"
 )
 
@@ -258,7 +257,7 @@ func (l *lab) hashing() {
 func (l *lab) throughTheChild() {
 	t := l.t
 	spec := fencing.Spec{Name: "ceph", Node: "node2", Method: Method.Name, Settings: l.settings()}
-	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, fencingtest.Child(realMark+"=1").Switch, fencing.BootNow)
+	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, child(realMark+"=1").Switch, fencing.BootNow)
 	if err != nil {
 		t.Fatal(err)
 	}

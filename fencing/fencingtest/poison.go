@@ -64,11 +64,6 @@ type poisonRig struct {
 	s Slots
 }
 
-func (r poisonRig) fails(a ha.DeviceAction, timeout time.Duration, kinds ...error) {
-	r.Helper()
-	r.rig.fails(a, nil, timeout, kinds...)
-}
-
 // poisons sends the message, which has to be accepted in time. It says nothing about what lies on the disks.
 func (r poisonRig) poisons(timeout time.Duration) {
 	r.Helper()

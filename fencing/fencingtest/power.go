@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"bascule/fencing"
 	"bascule/ha"
@@ -60,11 +59,6 @@ func powerCaller(d fencing.PowerDevice) caller {
 type powerRig struct {
 	rig
 	m Machine
-}
-
-func (r powerRig) fails(a ha.DeviceAction, timeout time.Duration, kinds ...error) {
-	r.Helper()
-	r.rig.fails(a, nil, timeout, kinds...)
 }
 
 // reads demands this power and returns the system UUID.

@@ -63,7 +63,7 @@ type resetRig struct {
 // fails sends a command that has to fail in one of these ways without any doubt that it was not carried out.
 func (r resetRig) fails(a ha.DeviceAction, timeout time.Duration, kinds ...error) {
 	r.Helper()
-	if o := r.rig.fails(a, nil, timeout, kinds...); o.Perhaps {
+	if o := r.rig.fails(a, timeout, kinds...); o.Perhaps {
 		r.Errorf("%s: %q says that it may have been carried out", a, o.Problem)
 	}
 }
@@ -90,7 +90,7 @@ func (r resetRig) useless(timeout time.Duration, kinds ...error) {
 func (r resetRig) doubtful(timeout time.Duration, kinds ...error) {
 	r.Helper()
 	r.must(ha.DeviceRead)
-	if o := r.rig.fails(ha.DeviceReset, nil, timeout, kinds...); !o.Perhaps {
+	if o := r.rig.fails(ha.DeviceReset, timeout, kinds...); !o.Perhaps {
 		r.Errorf("reset: %q does not say that it may have been carried out", o.Problem)
 	}
 	r.resets(1)

@@ -71,35 +71,35 @@ var storageCases = []storageCase{
 		r.reads(r.Clients, ha.AccessRevoked)
 	}},
 	{"nobody to revoke", "", 0, func(r storageRig) {
-		r.fails(ha.DeviceRevoke, nil, patience, fencing.ErrSettings, fencing.ErrRefused)
+		r.failsFor(nil, ha.DeviceRevoke, patience, fencing.ErrSettings, fencing.ErrRefused)
 	}},
 	{"clients that are not the method's", "", 0, func(r storageRig) {
 		kind, _, _ := strings.Cut(r.Clients[0], ":")
 		for _, c := range []string{"colour:blue", "", kind, kind + ":", kind + ":?", kind + ":colour:blue"} {
-			r.fails(ha.DeviceRevoke, []string{c}, patience, fencing.ErrSettings)
-			r.fails(ha.DeviceRead, []string{c}, patience, fencing.ErrSettings)
+			r.failsFor([]string{c}, ha.DeviceRevoke, patience, fencing.ErrSettings)
+			r.failsFor([]string{c}, ha.DeviceRead, patience, fencing.ErrSettings)
 		}
 		r.can(r.Clients, true)
 	}},
 	{"one client that makes no sense spoils the answer", "", 0, func(r storageRig) {
 		kind, _, _ := strings.Cut(r.Clients[0], ":")
 		r.revokes(r.Clients)
-		r.fails(ha.DeviceRead, append(slices.Clone(r.Clients), kind+":?"), patience, fencing.ErrSettings)
+		r.failsFor(append(slices.Clone(r.Clients), kind+":?"), ha.DeviceRead, patience, fencing.ErrSettings)
 	}},
 	{"unreachable", Unreachable, 0, func(r storageRig) {
-		r.fails(ha.DeviceRead, r.Clients, patience, fencing.ErrUnreachable, fencing.ErrTimeout)
-		r.fails(ha.DeviceRevoke, r.Clients, patience, fencing.ErrUnreachable, fencing.ErrTimeout)
+		r.failsFor(r.Clients, ha.DeviceRead, patience, fencing.ErrUnreachable, fencing.ErrTimeout)
+		r.failsFor(r.Clients, ha.DeviceRevoke, patience, fencing.ErrUnreachable, fencing.ErrTimeout)
 		r.can(r.Clients, true)
 	}},
 	{"hangs until the time-out", Hangs, 0, func(r storageRig) {
-		r.fails(ha.DeviceRead, r.Clients, hangLimit, fencing.ErrTimeout)
-		r.fails(ha.DeviceRead, nil, hangLimit, fencing.ErrTimeout)
-		r.fails(ha.DeviceRevoke, r.Clients, hangLimit, fencing.ErrTimeout)
+		r.failsFor(r.Clients, ha.DeviceRead, hangLimit, fencing.ErrTimeout)
+		r.failsFor(nil, ha.DeviceRead, hangLimit, fencing.ErrTimeout)
+		r.failsFor(r.Clients, ha.DeviceRevoke, hangLimit, fencing.ErrTimeout)
 	}},
 	{"hangs when it is read back", "", 0, func(r storageRig) {
 		r.revokes(r.Clients)
 		r.m.Break(Hangs)
-		r.fails(ha.DeviceRead, r.Clients, hangLimit, fencing.ErrTimeout)
+		r.failsFor(r.Clients, ha.DeviceRead, hangLimit, fencing.ErrTimeout)
 	}},
 	{"gives back what it shut out for good", "", 0, func(r storageRig) {
 		r.revokes(r.Clients)
@@ -143,22 +143,22 @@ var storageCases = []storageCase{
 		r.reads(r.Clients, ha.AccessRevoked)
 	}},
 	{"rubbish", Rubbish, 0, func(r storageRig) {
-		r.fails(ha.DeviceRead, r.Clients, patience, fencing.ErrRubbish)
-		r.fails(ha.DeviceRevoke, r.Clients, patience, fencing.ErrRubbish)
+		r.failsFor(r.Clients, ha.DeviceRead, patience, fencing.ErrRubbish)
+		r.failsFor(r.Clients, ha.DeviceRevoke, patience, fencing.ErrRubbish)
 	}},
 	{"credentials not accepted", WrongPassword, 0, func(r storageRig) {
-		r.fails(ha.DeviceRead, r.Clients, patience, fencing.ErrAuth)
-		r.fails(ha.DeviceRead, nil, patience, fencing.ErrAuth)
-		r.fails(ha.DeviceRevoke, r.Clients, patience, fencing.ErrAuth)
+		r.failsFor(r.Clients, ha.DeviceRead, patience, fencing.ErrAuth)
+		r.failsFor(nil, ha.DeviceRead, patience, fencing.ErrAuth)
+		r.failsFor(r.Clients, ha.DeviceRevoke, patience, fencing.ErrAuth)
 		r.can(r.Clients, true)
 	}},
 	{"refuses", Refuses, 0, func(r storageRig) {
-		r.fails(ha.DeviceRevoke, r.Clients, patience, fencing.ErrRefused)
+		r.failsFor(r.Clients, ha.DeviceRevoke, patience, fencing.ErrRefused)
 		r.can(r.Clients, true)
 		r.notRevoked(r.Clients)
 	}},
 	{"says while all is well that it would refuse", Refuses, 0, func(r storageRig) {
-		r.fails(ha.DeviceRead, nil, patience, fencing.ErrRefused)
+		r.failsFor(nil, ha.DeviceRead, patience, fencing.ErrRefused)
 	}},
 	{"works again after a fault", "", 0, func(r storageRig) {
 		r.m.Break(Unreachable)

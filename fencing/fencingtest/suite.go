@@ -166,7 +166,13 @@ func (r rig) must(a ha.DeviceAction, clients ...string) outcome {
 }
 
 // fails sends a command that has to fail in one of these ways, within its time.
-func (r rig) fails(a ha.DeviceAction, clients []string, timeout time.Duration, kinds ...error) outcome {
+func (r rig) fails(a ha.DeviceAction, timeout time.Duration, kinds ...error) outcome {
+	r.Helper()
+	return r.failsFor(nil, a, timeout, kinds...)
+}
+
+// failsFor is fails for a command about these clients.
+func (r rig) failsFor(clients []string, a ha.DeviceAction, timeout time.Duration, kinds ...error) outcome {
 	r.Helper()
 	began := time.Now()
 	o := r.try(a, clients, timeout)

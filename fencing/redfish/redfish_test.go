@@ -85,54 +85,6 @@ func conforms(t *testing.T, sh shape, auth string) {
 	})
 }
 
-// hangsAfterLogin makes a controller that opens a session and then answers nothing but, if it may, the log-out.
-func hangsAfterLogin(t *testing.T, logout bool) *bmc {
-	b := newBMC(t, plain)
-	normal := b.Config.Handler
-	b.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/redfish/v1/Systems" || r.Method == http.MethodDelete && !logout {
-			b.Hang(r)
-			return
-		}
-		normal.ServeHTTP(w, r)
-	})
-	return b
-}
-
-func TestASessionIsClosedEvenWhenTheTimeIsUp(t *testing.T) {
-	b := hangsAfterLogin(t, true)
-	settings := b.settings()
-	settings["auth"] = "session"
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	if _, err := open(t, settings).Read(ctx); !errors.Is(err, fencing.ErrTimeout) {
-		t.Errorf("a hanging controller: %v, want a time-out", err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.opened != 1 || len(b.open) != 0 {
-		t.Errorf("%d sessions opened, %d left open; want 1 and 0", b.opened, len(b.open))
-	}
-}
-
-func TestALogOutThatHangsIsGivenUp(t *testing.T) {
-	settings := hangsAfterLogin(t, false).settings()
-	settings["auth"] = "session"
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	got := make(chan error, 1)
-	d := open(t, settings)
-	go func() { _, err := d.Read(ctx); got <- err }()
-	select {
-	case err := <-got:
-		if !errors.Is(err, fencing.ErrTimeout) {
-			t.Errorf("%v, want a time-out", err)
-		}
-	case <-time.After(8 * time.Second):
-		t.Error("the command waits for its log-out for ever")
-	}
-}
-
 func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
 	t.Helper()
 	d, err := redfish.Method.Power(settings)

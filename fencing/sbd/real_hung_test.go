@@ -62,14 +62,8 @@ func loopFile(t *testing.T, dir string) string {
 // A disk that hangs in the kernel costs neither the proof nor the daemon, and no more than maxHung processes, which end when it answers.
 func TestRealDiskThatHangsInTheKernel(t *testing.T) {
 	hung, freeze, thaw := frozenLoop(t)
-	devs := append(loops(t, 2), hung)
+	devs := quickDisks(t, append(loops(t, 2), hung))
 	ctx := within(t, 55*time.Second)
-	if err := Create(ctx, devs, quick); err != nil {
-		t.Fatal(err)
-	}
-	if err := Allocate(ctx, devs, "n1"); err != nil {
-		t.Fatal(err)
-	}
 	spec := fencing.Spec{Name: "d", Node: "n1", Method: "sbd", Settings: map[string]string{"disks": strings.Join(devs, ","), "slot": "n1", "msgwait": "4s"}}
 	e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, fencingtest.Child().Switch, fencing.BootNow)
 	if err != nil {

@@ -170,16 +170,22 @@ func area(t *testing.T, dev string) []byte {
 	return b
 }
 
+// quickDisks writes quick times and a slot n1 on disks.
+func quickDisks(t *testing.T, devs []string) []string {
+	t.Helper()
+	if err := Create(within(t, 10*time.Second), devs, quick); err != nil {
+		t.Fatal(err)
+	}
+	if err := Allocate(within(t, 10*time.Second), devs, "n1"); err != nil {
+		t.Fatal(err)
+	}
+	return devs
+}
+
 func TestRealLatency(t *testing.T) {
 	needReal(t)
 	for _, n := range []int{1, 3} {
-		devs := loops(t, n)
-		if err := Create(within(t, 10*time.Second), devs, quick); err != nil {
-			t.Fatal(err)
-		}
-		if err := Allocate(within(t, 10*time.Second), devs, "n1"); err != nil {
-			t.Fatal(err)
-		}
+		devs := quickDisks(t, loops(t, n))
 		spec := fencing.Spec{Name: "d", Node: "n1", Method: "sbd", Settings: map[string]string{"disks": strings.Join(devs, ","), "slot": "n1", "msgwait": "4s"}}
 		e, err := fencing.NewExecutor([]fencing.Spec{spec}, fencing.Methods{Method}, fencingtest.Child().Switch, fencing.BootNow)
 		if err != nil {

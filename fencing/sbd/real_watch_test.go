@@ -107,13 +107,7 @@ func realWatch(t *testing.T, devs []string) (ended <-chan error) {
 func TestRealWatchObeysOurPoison(t *testing.T) {
 	needReal(t, "sbd", "unshare")
 	for _, n := range []int{1, 3} {
-		devs := loops(t, n)
-		if err := Create(within(t, 10*time.Second), devs, quick); err != nil {
-			t.Fatal(err)
-		}
-		if err := Allocate(within(t, 10*time.Second), devs, "n1"); err != nil {
-			t.Fatal(err)
-		}
+		devs := quickDisks(t, loops(t, n))
 		d := opened(t, devs, "n1")
 		if err := d.Poison(within(t, 10*time.Second)); err != nil { // for an earlier boot: sbd clears it
 			t.Fatal(err)
