@@ -15,8 +15,9 @@ import (
 // labFlags are the flags of every command that builds a lab.
 func labFlags(c *cobra.Command, o *lab.Options) {
 	f := c.Flags()
-	f.IntVar(&o.Nodes, "nodes", 3, "number of nodes, 1 to 9")
+	f.IntVar(&o.Nodes, "nodes", 3, fmt.Sprintf("number of nodes, 1 to %d", lab.MaxNodes))
 	f.IntVar(&o.Guests, "guests", 6, "number of protected guests (-1 for none)")
+	f.IntVar(&o.Pile, "pile", 0, "protected guests more, all of them on the last node")
 	f.StringVar(&o.Timing, "timing", "normal", "Bascule's timing profile: fast, normal, patient")
 	f.StringVar(&o.Fencing, "fencing", "redfish", "how nodes are fenced: "+strings.Join(lab.Fencings, ", "))
 	f.StringVar(&o.Bin, "bin", "bin", "directory of basculed and hactl")

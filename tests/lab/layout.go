@@ -21,8 +21,8 @@ const (
 	portClaim      = 8999 // held by the world for as long as it owns the octet
 )
 
-// MaxNodes is how many nodes a lab can have; the addressing ends there.
-const MaxNodes = 9
+// MaxNodes is how many nodes a lab can have: as many as the largest corosync clusters that people run.
+const MaxNodes = 32
 
 // Layout says where everything of a lab lies. Dir is absolute.
 type Layout struct {

@@ -11,8 +11,10 @@ import (
 // Options says what lab to build. The zero value of each field has a default.
 type Options struct {
 	Dir         string        `json:"dir"`         // default .halab
-	Nodes       int           `json:"nodes"`       // 1 to 9; default 3
-	Guests      int           `json:"guests"`      // protected guests; default 6, -1 for none
+	Nodes       int           `json:"nodes"`       // 1 to MaxNodes; default 3
+	Guests      int           `json:"guests"`      // protected guests, spread over the nodes; default 6, -1 for none
+	Pile        int           `json:"pile"`        // protected guests more, all of them on the last node
+	GuestTick   time.Duration `json:"guest_tick"`  // how often a guest writes its line; default 200 ms
 	Unprotected bool          `json:"unprotected"` // one guest more, without the tag
 	Corosync    string        `json:"corosync"`    // default or tuned: how long /etc/pve blocks when a node dies
 	Timing      string        `json:"timing"`      // Bascule's profile: fast, normal, patient; default normal
@@ -95,6 +97,7 @@ func (o *Options) setDefaults() {
 	number(&o.Guests, 6)
 	span(&o.BootTime, 3*time.Second)
 	span(&o.OffTime, 800*time.Millisecond)
+	span(&o.GuestTick, 200*time.Millisecond)
 	span(&o.StartTimeout, time.Minute)
 	if o.Guests < 0 {
 		o.Guests = 0
@@ -116,8 +119,8 @@ func (o Options) check() error {
 	if o.Nodes < 1 || o.Nodes > MaxNodes {
 		return fmt.Errorf("--nodes %d: a lab has 1 to %d nodes", o.Nodes, MaxNodes)
 	}
-	if o.Guests > 90 {
-		return fmt.Errorf("--guests %d: a lab has at most 90 guests", o.Guests)
+	if o.Pile < 0 || max(o.Guests, 0)+o.Pile > MaxGuests {
+		return fmt.Errorf("--guests %d --pile %d: a lab has at most %d guests", o.Guests, o.Pile, MaxGuests)
 	}
 	if o.Octet < 0 || o.Octet > 254 {
 		return fmt.Errorf("octet %d: choose 1 to 254, or 0 for a free one", o.Octet)

@@ -5,8 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestSocketsAreAttributedByMark gives a socket to a process with a node's mark, then to one without.
@@ -39,6 +43,34 @@ func TestSocketsAreAttributedByMark(t *testing.T) {
 		must(t, child.Process.Kill())
 		_ = child.Wait() // killed
 	}
+}
+
+// TestALookIsShared lets many ask while a look is under way: one more look serves them all, and nobody gets one that began before the
+// question.
+func TestALookIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLook()
+		var looks atomic.Uint64
+		slow := func() map[uint64]string {
+			n := looks.Add(1)
+			time.Sleep(time.Second)
+			return map[uint64]string{n: "node1"}
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { l.share(slow) })
+		synctest.Wait() // it looks
+		for range 100 {
+			wg.Go(func() {
+				if got := l.share(slow); got[2] != "node1" {
+					t.Errorf("asked during the first look, answered %v, want the second one's", got)
+				}
+			})
+		}
+		wg.Wait()
+		if n := looks.Load(); n != 2 {
+			t.Errorf("%d looks, want 2", n)
+		}
+	})
 }
 
 func TestGuestsAreRecognizedByTheirTitles(t *testing.T) {

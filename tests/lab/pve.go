@@ -19,18 +19,32 @@ var privileges = []string{"Sys.Audit", "VM.Audit", "Datastore.Audit", "VM.PowerM
 // memorySizes of the guests in turn, MiB.
 var memorySizes = []int{512, 1024, 2048, 768}
 
+// MaxGuests is how many protected guests a lab can have.
+const MaxGuests = 1000
+
+// few is up to how many guests a lab looks as it always did: small nodes, containers numbered from 201.
+const few = 90
+
+// bigNode is the memory of a node among many guests: the survivors of a cluster that is built for that have room for a dead node's guests.
+const bigNode = 256 << 30
+
 func (w *World) buildPVE() error {
 	o := pvesim.Options{
 		Dir: w.opt.Dir, Name: clusterName, RootCA: w.secrets.ca.PEM(), Executable: w.opt.Executable, Log: log.Printf,
 		Corosync: pvesim.Corosync{Reform: pvesim.ReformDefault, Join: pvesim.JoinMeasured},
 		Storages: []pvesim.Storage{{Name: sharedStorage, Type: "rbd", Shared: true}},
+		Timing:   pvesim.Timing{GuestTick: w.opt.GuestTick},
 		TLS:      func(node string) (tls.Certificate, error) { return w.secrets.nodeCerts[node].TLS, nil },
 	}
 	if w.opt.Corosync == "tuned" {
 		o.Corosync.Reform = pvesim.ReformTuned
 	}
 	for i, name := range w.opt.names() {
-		o.Nodes = append(o.Nodes, pvesim.NodeSpec{Name: name, Bind: w.layout.Bind(i + 1).String(), Address: w.layout.Public(i + 1).String()})
+		node := pvesim.NodeSpec{Name: name, Bind: w.layout.Bind(i + 1).String(), Address: w.layout.Public(i + 1).String()}
+		if w.opt.Guests+w.opt.Pile > few {
+			node.Memory = bigNode
+		}
+		o.Nodes = append(o.Nodes, node)
 		o.Tokens = append(o.Tokens, pvesim.Token{ID: tokenRole + name, Secret: w.secrets.tokens[name], Privileges: privileges})
 	}
 	var err error
@@ -45,21 +59,28 @@ func (w *World) buildPVE() error {
 	return nil
 }
 
-// guests are the lab's guests: VMs and containers in turn, spread over the nodes, started by Proxmox at the first boot.
+// guests are the lab's guests: VMs and containers in turn, spread over the nodes but for the pile on the last one, started by Proxmox at
+// the first boot.
 func guests(o Options) []pvesim.GuestSpec {
 	var out []pvesim.GuestSpec
-	vms, cts := 0, 0
-	for i := range o.Guests {
+	vms, cts, containers := 0, 0, 200
+	if o.Guests+o.Pile > few {
+		containers = 1000
+	}
+	for i := range o.Guests + o.Pile {
 		g := pvesim.GuestSpec{
 			Node: NodeName(i%o.Nodes + 1), Memory: memorySizes[i%len(memorySizes)], Storage: sharedStorage,
 			Tags: []string{protectTag}, OnBoot: true,
+		}
+		if i >= o.Guests {
+			g.Node = NodeName(o.Nodes)
 		}
 		if i%2 == 0 {
 			vms++
 			g.VMID, g.Kind, g.Name = 100+vms, "qemu", fmt.Sprintf("web%d", vms)
 		} else {
 			cts++
-			g.VMID, g.Kind, g.Name = 200+cts, "lxc", fmt.Sprintf("db%d", cts)
+			g.VMID, g.Kind, g.Name = containers+cts, "lxc", fmt.Sprintf("db%d", cts)
 		}
 		out = append(out, g)
 	}

@@ -56,8 +56,8 @@ func (l *Lab) Fenceable(ctx context.Context) error {
 	return nil
 }
 
-// freshLine is how old the last line of a running guest can be; it writes five per second.
-const freshLine = 1500 * time.Millisecond
+// late is by how much a running guest's next line may be late.
+const late = 1300 * time.Millisecond
 
 // Healthy returns nil when the lab is Ready and every protected guest is started, and really running where the leader
 // says; otherwise what is missing.
@@ -78,7 +78,7 @@ func (l *Lab) Healthy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !ok || time.Since(line.At) > freshLine || line.Node != node {
+		if !ok || time.Since(line.At) > l.Options.GuestTick+late || line.Node != node {
 			return fmt.Errorf("guest %d is said to be started on %s, but its last line is %s old and from %q", id, node, time.Since(line.At).Round(time.Millisecond), line.Node)
 		}
 	}
