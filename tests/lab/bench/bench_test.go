@@ -17,7 +17,7 @@ func TestResultLine(t *testing.T) {
 			{Kind: Leader, Guests: map[int]time.Duration{201: sec(7.126)}},
 			{Kind: Raft, Guests: map[int]time.Duration{201: sec(99)}},
 		},
-		"tuned": {{Kind: Plain, Guests: map[int]time.Duration{101: sec(2.5)}}},
+		"tuned": {{Kind: Plain, Guests: map[int]time.Duration{101: sec(2.5)}, AtOnce: map[string]int{"node1": 3, "node2": 1}}},
 	}}
 	want := "RESULT n=2 plain_p50=5.00 plain_max=6.00 leader_p50=7.13 leader_max=7.13 tuned_plain_p50=2.50 tuned_plain_max=2.50 double_runs=1 lost=1"
 	if got := set.Result(); got != want {
@@ -28,6 +28,9 @@ func TestResultLine(t *testing.T) {
 		if !strings.Contains(table, part) {
 			t.Errorf("the table lacks %q:\n%s", part, table)
 		}
+	}
+	if text := set.Phases(); !strings.Contains(text, "on one node: 3 at most") {
+		t.Errorf("the most starts at once are not said: %s", text)
 	}
 	delete(set.Rounds, "tuned")
 	if got := set.Result(); !strings.Contains(got, "tuned_plain_p50=- tuned_plain_max=-") {

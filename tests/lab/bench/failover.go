@@ -40,6 +40,8 @@ type Round struct {
 	Cut      time.Time
 	Guests   map[int]time.Duration // from the cut to the guest's first line on another node
 	Lost     []int                 // ran nowhere within recoverLimit
+	Profiles map[int]Profile       // where each guest's time went
+	AtOnce   map[string]int        // per survivor, how many of its start tasks ran at the same moment at most
 }
 
 // First is the time after which the first guest ran again.
@@ -48,8 +50,8 @@ func (r Round) First() time.Duration { return slices.Min(values(r.Guests)) }
 // All is the time after which the last one did.
 func (r Round) All() time.Duration { return slices.Max(values(r.Guests)) }
 
-func values(m map[int]time.Duration) []time.Duration {
-	var out []time.Duration
+func values[V any](m map[int]V) []V {
+	var out []V
 	for _, d := range m {
 		out = append(out, d)
 	}
@@ -93,10 +95,31 @@ func (r *Round) cutAndMeasure(ctx context.Context, l *lab.Lab, guests []int) err
 	for _, id := range guests {
 		follow[id] = l.Follow(id)
 	}
+	mark := l.MarkLogs()
 	var err error
 	if r.Cut, err = l.Kill(ctx, r.Victim); err != nil {
 		return err
 	}
+	if err := r.measure(ctx, follow); err != nil {
+		return err
+	}
+	var starts []lab.Task
+	if r.Profiles, starts, err = profiles(l, mark, *r); err != nil {
+		return err
+	}
+	byNode := map[string][]lab.Task{}
+	for _, t := range starts {
+		byNode[t.Node] = append(byNode[t.Node], t)
+	}
+	r.AtOnce = map[string]int{}
+	for node, tasks := range byNode {
+		r.AtOnce[node] = lab.MostAtOnce(tasks)
+	}
+	return nil
+}
+
+// measure waits for each guest's first line elsewhere.
+func (r *Round) measure(ctx context.Context, follow map[int]*lab.Follower) error {
 	r.Guests = map[int]time.Duration{}
 	for deadline := r.Cut.Add(recoverLimit); len(follow) > 0 && time.Now().Before(deadline); time.Sleep(lookEvery) {
 		if ctx.Err() != nil {

@@ -60,17 +60,65 @@ func Idle(ctx context.Context, l *lab.Lab, wait time.Duration, out io.Writer) er
 
 func printIdle(out io.Writer, costs []Cost, writes float64, took time.Duration) {
 	slices.SortFunc(costs, func(a, b Cost) int { return strings.Compare(a.Node+a.Role, b.Node+b.Role) })
-	t := table.NewWriter()
-	t.AppendHeader(table.Row{"node", "process", "RSS MiB", "CPU %", "disk KiB/s"})
 	most := map[string]Cost{}
 	for _, c := range costs {
-		t.AppendRow(table.Row{c.Node, c.Role, fmt.Sprintf("%.1f", mib(c.RSS)), fmt.Sprintf("%.2f", c.CPU), fmt.Sprintf("%.1f", c.Disk/1024)})
 		m := most[c.Role]
 		most[c.Role] = Cost{RSS: max(m.RSS, c.RSS), CPU: max(m.CPU, c.CPU)}
 	}
-	fmt.Fprintln(out, t.Render())
+	if len(costs) > manyCosts {
+		fmt.Fprintln(out, classTable(costs))
+	} else {
+		fmt.Fprintln(out, costTable(costs))
+	}
 	fmt.Fprintf(out, "RESULT idle=%.0fs nodes=%d daemon_rss_max=%.1fMiB daemon_cpu_max=%.2f%% guard_rss_max=%.1fMiB guard_cpu_max=%.2f%% etcd_writes_per_second=%.3f\n",
 		took.Seconds(), len(costs)/max(1, len(most)), mib(most["basculed"].RSS), most["basculed"].CPU, mib(most["guard"].RSS), most["guard"].CPU, writes)
+}
+
+// manyCosts is how many processes are listed one by one.
+const manyCosts = 20
+
+func costTable(costs []Cost) string {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"node", "process", "RSS MiB", "CPU %", "disk KiB/s"})
+	for _, c := range costs {
+		t.AppendRow(table.Row{c.Node, c.Role, fmt.Sprintf("%.1f", mib(c.RSS)), fmt.Sprintf("%.2f", c.CPU), fmt.Sprintf("%.1f", c.Disk/1024)})
+	}
+	return t.Render()
+}
+
+// classTable sums up: the voters keep a copy of the store, the others are its clients.
+func classTable(costs []Cost) string {
+	t := table.NewWriter()
+	t.AppendHeader(table.Row{"processes", "number", "RSS MiB mean", "max", "CPU % mean", "max", "all", "disk KiB/s all"})
+	for _, class := range []string{"basculed, voters", "basculed, clients", "guard"} {
+		var rss int64
+		var all, most Cost
+		n := 0
+		for _, c := range costs {
+			if classOf(c) != class {
+				continue
+			}
+			n++
+			rss, all.CPU, all.Disk = rss+c.RSS, all.CPU+c.CPU, all.Disk+c.Disk
+			most.RSS, most.CPU = max(most.RSS, c.RSS), max(most.CPU, c.CPU)
+		}
+		if n > 0 {
+			t.AppendRow(table.Row{class, n, fmt.Sprintf("%.1f", mib(rss/int64(n))), fmt.Sprintf("%.1f", mib(most.RSS)),
+				fmt.Sprintf("%.2f", all.CPU/float64(n)), fmt.Sprintf("%.2f", most.CPU), fmt.Sprintf("%.1f", all.CPU), fmt.Sprintf("%.1f", all.Disk/1024)})
+		}
+	}
+	return t.Render()
+}
+
+// classOf sorts a process. A cluster of so many nodes has five voters, the first ones.
+func classOf(c Cost) string {
+	switch {
+	case c.Role != "basculed":
+		return c.Role
+	case slices.Contains([]string{lab.NodeName(1), lab.NodeName(2), lab.NodeName(3), lab.NodeName(4), lab.NodeName(5)}, c.Node):
+		return "basculed, voters"
+	}
+	return "basculed, clients"
 }
 
 func mib(b int64) float64 { return float64(b) / (1 << 20) }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -88,6 +89,42 @@ func (s Set) Table() string {
 		}
 	}
 	return t.Render()
+}
+
+// Phases shows where the milliseconds went, for each kind and setting, beside the time that the same takes by hand.
+func (s Set) Phases() string {
+	var out []string
+	for _, corosync := range []string{"default", "tuned"} {
+		for _, kind := range Kinds {
+			var guests []Profile
+			for _, r := range s.Rounds[corosync] {
+				if r.Kind != kind {
+					continue
+				}
+				for _, id := range slices.Sorted(maps.Keys(r.Profiles)) {
+					guests = append(guests, r.Profiles[id])
+				}
+			}
+			if len(guests) > 0 {
+				out = append(out, phaseTable(fmt.Sprintf("corosync %s, %s: where the milliseconds go", corosync, kind), corosync, guests))
+			}
+		}
+	}
+	out = append(out, fmt.Sprintf("starts under way at once on one node: %d at most", s.AtOnce()))
+	return strings.Join(out, "\n")
+}
+
+// AtOnce is how many starts a single node had under way at most.
+func (s Set) AtOnce() int {
+	most := 0
+	for _, rounds := range s.Rounds {
+		for _, r := range rounds {
+			for _, n := range r.AtOnce {
+				most = max(most, n)
+			}
+		}
+	}
+	return most
 }
 
 // Result is the last line of a bench: seconds from the cut to each recovered guest's first line on another node, over all
