@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 )
 
 // KeyLeader is the key that the leader holds; its create revision is the term.
@@ -84,104 +83,6 @@ type Snapshot struct {
 	Events       []string // keys only, ascending
 	NewerSchema  string   // key of a record of a newer schema: do not lead
 	Unreadable   []string // keys that are there and cannot be decoded: what they are about is left alone until somebody has put them right
-}
-
-// DecodeSnapshot builds a snapshot from raw keys. Keys that it cannot decode are listed as unreadable and returned as errors naming
-// the key; unknown prefixes are ignored (a newer daemon's).
-func DecodeSnapshot(rev int64, kvs []KV) (Snapshot, []error) {
-	s := Snapshot{
-		Revision: rev,
-		Leases:   map[NodeName]Versioned[LeaseRecord]{}, Reports: map[NodeName]Versioned[NodeReport]{},
-		Nodes: map[NodeName]Versioned[NodeRecord]{}, Guests: map[VMID]Versioned[GuestRecord]{},
-		GuestReports: map[NodeName]map[VMID]Versioned[GuestReport]{}, Fences: map[NodeName]Versioned[FenceRecord]{},
-		Requests: map[string]Versioned[Request]{}, Onboot: map[VMID]Versioned[OnbootRecord]{},
-	}
-	var errs []error
-	for _, kv := range kvs {
-		if err := s.put(kv); err != nil {
-			s.unreadable(kv)
-			errs = append(errs, fmt.Errorf("store key %s: %w", kv.Key, err))
-		}
-	}
-	return s, errs
-}
-
-func (s *Snapshot) put(kv KV) error {
-	prefix, rest, _ := strings.Cut(kv.Key, "/")
-	switch prefix + "/" {
-	case KeyLeader + "/":
-		s.Leader, s.Term = &LeaderRecord{}, Term(kv.CreateRev)
-		return json.Unmarshal(kv.Value, s.Leader)
-	case KeyCluster + "/":
-		s.Cluster = Versioned[ClusterRecord]{Rev: kv.ModRev}
-		err := json.Unmarshal(kv.Value, &s.Cluster.Rec)
-		return s.checked(kv, err, s.Cluster.Rec.Schema)
-	case PrefixLease:
-		return decode(s.Leases, NodeName(rest), kv)
-	case PrefixReport:
-		return s.checked(kv, decode(s.Reports, NodeName(rest), kv), s.Reports[NodeName(rest)].Rec.Schema)
-	case PrefixNode:
-		return s.checked(kv, decode(s.Nodes, NodeName(rest), kv), s.Nodes[NodeName(rest)].Rec.Schema)
-	case PrefixFence:
-		return s.checked(kv, decode(s.Fences, NodeName(rest), kv), s.Fences[NodeName(rest)].Rec.Schema)
-	case PrefixRequest:
-		return decode(s.Requests, rest, kv)
-	case PrefixEvent:
-		s.Events = append(s.Events, kv.Key)
-		return nil
-	case PrefixGuest:
-		id, err := strconv.Atoi(rest)
-		if err != nil {
-			return err
-		}
-		return s.checked(kv, decode(s.Guests, VMID(id), kv), s.Guests[VMID(id)].Rec.Schema)
-	case PrefixOnboot:
-		id, err := strconv.Atoi(rest)
-		if err != nil {
-			return err
-		}
-		return decode(s.Onboot, VMID(id), kv)
-	case PrefixGuestReport:
-		node, num, _ := strings.Cut(rest, "/")
-		id, err := strconv.Atoi(num)
-		if err != nil {
-			return err
-		}
-		if s.GuestReports[NodeName(node)] == nil {
-			s.GuestReports[NodeName(node)] = map[VMID]Versioned[GuestReport]{}
-		}
-		return decode(s.GuestReports[NodeName(node)], VMID(id), kv)
-	}
-	return nil
-}
-
-// checked notes a record that a newer daemon wrote.
-func (s *Snapshot) checked(kv KV, err error, schema int) error {
-	if schema > Schema && s.NewerSchema == "" {
-		s.NewerSchema = kv.Key
-	}
-	return err
-}
-
-// unreadable notes a key that cannot be decoded. A newer daemon may have changed the type of any field but the schema itself, so that is
-// looked at alone.
-func (s *Snapshot) unreadable(kv KV) {
-	var v struct {
-		Schema int `json:"schema"`
-	}
-	if json.Unmarshal(kv.Value, &v) == nil {
-		_ = s.checked(kv, nil, v.Schema)
-	}
-	s.Unreadable = append(s.Unreadable, kv.Key)
-}
-
-func decode[K comparable, T any](m map[K]Versioned[T], k K, kv KV) error {
-	v := Versioned[T]{Rev: kv.ModRev}
-	if err := json.Unmarshal(kv.Value, &v.Rec); err != nil {
-		return err
-	}
-	m[k] = v
-	return nil
 }
 
 // Encode is how records are stored: JSON, keys in field order, so that equal records are equal bytes.

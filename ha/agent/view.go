@@ -18,10 +18,11 @@ func (a *Agent) viewLoop(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var last int64 = -1
+	var decoder ha.Decoder
 	for {
 		rev, kvs, ok := a.cfg.Store.Latest()
 		if ok {
-			snap := a.decoded(rev, kvs, last)
+			snap := a.decoded(&decoder, rev, kvs, last)
 			last = rev
 			a.send(ctx, node.LeaderSeen{Term: snap.Term, Mine: a.mine(snap), Rev: rev, Own: snap.Leases[a.cfg.Node.Self].Rec.Lease})
 		}
@@ -39,14 +40,14 @@ func (a *Agent) mine(s ha.Snapshot) bool {
 }
 
 // decoded decodes a new revision once and passes it on.
-func (a *Agent) decoded(rev int64, kvs []ha.KV, last int64) ha.Snapshot {
+func (a *Agent) decoded(decoder *ha.Decoder, rev int64, kvs []ha.KV, last int64) ha.Snapshot {
 	if rev == last {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.viewAt = time.Now()
 		return a.view
 	}
-	snap, errs := ha.DecodeSnapshot(rev, kvs)
+	snap, errs := decoder.Decode(rev, kvs)
 	for _, err := range errs {
 		a.log.WithField("reason", err.Error()).Warn("a record in the store cannot be read; it is left out")
 	}
