@@ -7,8 +7,8 @@ import (
 // starting counts the other guests being started: from the last verification on, so that none waits between that and its start.
 func (m *machine) starting(except ha.VMID) int {
 	n := 0
-	for _, id := range sorted(m.s.Guests) {
-		j := m.s.Guests[id].Job
+	for id, g := range m.s.Guests {
+		j := g.Job
 		if id != except && (j.Step == StepRecheck && j.InFlight || j.Step == StepStart || j.Step == StepConfirm) {
 			n++
 		}
@@ -19,8 +19,8 @@ func (m *machine) starting(except ha.VMID) int {
 // soonBefore counts the guests of higher priority that are about to start: they have the slots first, unless they are held up.
 func (m *machine) soonBefore(id ha.VMID) int {
 	n := 0
-	for _, o := range sorted(m.s.Guests) {
-		j := m.s.Guests[o].Job
+	for o, g := range m.s.Guests {
+		j := g.Job
 		switch j.Step {
 		case StepUnlock, StepStorages, StepRecheck:
 			if !(j.InFlight && j.Step == StepRecheck) && m.s.Records[o].Priority > m.s.Records[id].Priority && m.now.Sub(j.Since) < heldUpAfter {

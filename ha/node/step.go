@@ -141,13 +141,23 @@ func (m *machine) driveGuests() {
 	if !m.s.Synced || !m.s.Looked || m.c.Witness { // what may be running here is not known yet
 		return
 	}
-	ids := sorted(m.s.Guests)
-	slices.SortStableFunc(ids, func(a, b ha.VMID) int { return cmp.Compare(m.s.Records[b].Priority, m.s.Records[a].Priority) })
-	for _, id := range ids {
+	for _, id := range m.byPriority() {
 		g := m.s.Guests[id]
 		m.drive(id, &g)
 		m.s.Guests[id] = g
 	}
+}
+
+// byPriority lists all guests, important ones first, then by number. It runs with every event: most clusters have no priorities at all.
+func (m *machine) byPriority() []ha.VMID {
+	ids := sorted(m.s.Guests)
+	for _, rec := range m.s.Records {
+		if rec.Priority != 0 {
+			slices.SortStableFunc(ids, func(a, b ha.VMID) int { return cmp.Compare(m.s.Records[b].Priority, m.s.Records[a].Priority) })
+			break
+		}
+	}
+	return ids
 }
 
 // dropJobs forgets work in progress and what was reported as running: the permit ended, the guard ends the guests, and all is looked
