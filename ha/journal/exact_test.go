@@ -19,7 +19,7 @@ import (
 // lineOf encodes an entry and returns it as read back.
 func lineOf(t rapid.TB, i item) *Entry {
 	t.Helper()
-	b, err := i.line(0)
+	b, err := i.line(0, &encoder{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 	e := node.StepDone{Guest: 7, Seq: 3, Step: node.StepConfirm, Outcome: node.Failed, Message: "bad \xff bytes"}
 	after, out, next := c.Step(5e9, s, e)
 	i := &step{now: 5e9, config: c, before: s, event: e, after: after, effects: out, next: next}
-	if line, err := i.line(0); err != nil || !bytes.Contains(line, []byte(`\ufffd`)) {
+	if line, err := i.line(0, &encoder{}); err != nil || !bytes.Contains(line, []byte(`\ufffd`)) {
 		t.Fatalf("the case is not what it shall be: %v %s", err, line)
 	}
 	identical(t, i)
@@ -148,13 +148,15 @@ func TestShortenedStateComesBack(t *testing.T) {
 			after = b[1 : len(b)-1]
 		}
 		l.Event = tagged{Value: slices.Clone(after)}
-		if err := l.shorten(after); err != nil {
+		before, err := fieldsOf(l.State)
+		if err != nil {
 			t.Fatal(err)
 		}
 		like, err := fieldsOf(after)
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.After = object(l.shorten(like, before, like))
 		full, err := l.full(like)
 		if err != nil || !bytes.Equal(full, after) {
 			t.Fatalf("%v: got %s, want %s", err, full, after)

@@ -69,7 +69,11 @@ func endOf(b []byte, char byte) int {
 
 // object puts fields together as json.Marshal would.
 func object(fs []field) []byte {
-	b := []byte{'{'}
+	size := 2
+	for _, f := range fs {
+		size += len(f.name) + len(f.raw) + 4
+	}
+	b := append(make([]byte, 0, size), '{')
 	for i, f := range fs {
 		if i > 0 {
 			b = append(b, ',')
@@ -88,22 +92,9 @@ func find(fs []field, name string) (json.RawMessage, bool) {
 	return fs[i].raw, true
 }
 
-// shorten sets After without what stands in State or in the event already: most steps change little of a large state.
-func (l *stepLine) shorten(after []byte) error {
-	all, err := fieldsOf(after)
-	if err != nil {
-		return err
-	}
-	before, err := fieldsOf(l.State)
-	if err != nil {
-		return err
-	}
-	event, err := fieldsOf(l.Event.Value)
-	if err != nil {
-		return err
-	}
-	var rest []field
-	for _, f := range all {
+// shorten returns After without what stands in State or in the event already: most steps change little of a large state.
+func (l *stepLine) shorten(after, before, event []field) (rest []field) {
+	for _, f := range after {
 		if raw, ok := find(before, f.name); ok && bytes.Equal(raw, f.raw) {
 			l.AsBefore = append(l.AsBefore, f.name)
 		} else if raw, ok := find(event, f.name); ok && bytes.Equal(raw, f.raw) {
@@ -112,8 +103,7 @@ func (l *stepLine) shorten(after []byte) error {
 			rest = append(rest, f)
 		}
 	}
-	l.After = object(rest)
-	return nil
+	return rest
 }
 
 // full is After with all fields again, in the order of like.

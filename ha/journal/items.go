@@ -11,8 +11,8 @@ import (
 
 // item is an entry on its way to the disk.
 type item interface {
-	worth(t *thinner) bool          // whether it says anything new
-	line(alike int) ([]byte, error) // its JSON; alike entries were left out before it
+	worth(t *thinner) bool                      // whether it says anything new
+	line(alike int, e *encoder) ([]byte, error) // its JSON; alike entries were left out before it
 }
 
 type round struct {
@@ -24,7 +24,7 @@ type round struct {
 	decision    leader.Decision
 }
 
-func (r *round) line(alike int) ([]byte, error) {
+func (r *round) line(alike int, _ *encoder) ([]byte, error) {
 	d, err := json.Marshal(r.decision)
 	if err != nil {
 		return nil, err
@@ -44,24 +44,29 @@ type step struct {
 	next    ha.Instant
 }
 
-func (s *step) line(alike int) ([]byte, error) {
-	l := stepLine{Kind: KindStep, At: s.at.UTC(), Now: s.now, Alike: alike, Config: s.config, Next: s.next}
-	var err error
-	if l.Event, err = events.encode(s.event); err != nil {
-		return nil, err
-	}
-	if l.Effects, err = effects.encodeAll(s.effects); err != nil {
-		return nil, err
-	}
-	if l.State, err = json.Marshal(s.before); err != nil {
-		return nil, err
-	}
-	after, err := json.Marshal(s.after)
+// line puts the parts together by hand: json.Marshal would read through each of them once more, and most of a large state is in maps that
+// the encoder has written before.
+func (s *step) line(alike int, e *encoder) ([]byte, error) {
+	before, err := e.fieldsOf(s.before)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.shorten(after); err != nil {
+	after, err := e.fieldsOf(s.after)
+	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(l)
+	if err := events.known(s.event); err != nil {
+		return nil, err
+	}
+	event, err := e.fieldsOf(s.event)
+	if err != nil {
+		return nil, err
+	}
+	l := stepLine{Kind: KindStep, At: s.at.UTC(), Now: s.now, Alike: alike, Config: s.config, Next: s.next}
+	if l.Effects, err = effects.encodeAll(s.effects); err != nil {
+		return nil, err
+	}
+	l.After = object(l.shorten(after, before, event))
+	l.State, l.Event = object(before), tagged{Type: Name(s.event), Value: object(event)}
+	return l.encode()
 }

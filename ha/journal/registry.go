@@ -38,9 +38,16 @@ func tableOf[T any](samples ...T) table[T] {
 // Name is an event's or effect's type without its package: "Granted".
 func Name(v any) string { return reflect.TypeOf(v).Name() }
 
-func (t table[T]) encode(v T) (tagged, error) {
+func (t table[T]) known(v T) error {
 	if reflect.TypeOf(v) == nil || t[Name(v)] != reflect.TypeOf(v) {
-		return tagged{}, fmt.Errorf("%T is not in the journal's table of types", v)
+		return fmt.Errorf("%T is not in the journal's table of types", v)
+	}
+	return nil
+}
+
+func (t table[T]) encode(v T) (tagged, error) {
+	if err := t.known(v); err != nil {
+		return tagged{}, err
 	}
 	b, err := json.Marshal(v)
 	return tagged{Type: Name(v), Value: b}, err

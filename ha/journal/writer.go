@@ -17,6 +17,7 @@ type writer struct {
 	cfg     Config
 	out     *segments
 	thin    thinner
+	encoder encoder
 	alike   int   // entries left out since the last one written
 	lost    int64 // entries that could not be kept, not yet said in the journal
 	broken  bool
@@ -77,7 +78,7 @@ func (w *writer) take(i item) (opened bool) {
 		w.lost++
 		return false
 	}
-	line, err := i.line(w.alike)
+	line, err := i.line(w.alike, &w.encoder)
 	if err != nil {
 		w.unrecorded(err)
 		return false
