@@ -66,6 +66,7 @@ type round struct {
 	wake     ha.Instant
 	events   int
 
+	managedIDs   map[ha.VMID]bool       // by Proxmox's own HA, once somebody asked
 	lost         map[ha.VMID]ha.Instant // State.Lost of the round before
 	heard        map[string]ha.Instant  // State.Told of the round before
 	damage       damage

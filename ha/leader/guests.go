@@ -73,12 +73,17 @@ func (r *round) follow(g *ha.GuestRecord) {
 
 // managed says whether any member that is up finds the guest in Proxmox's own HA: also when the one that holds it is not.
 func (r *round) managed(id ha.VMID) bool {
-	for _, m := range r.Members {
-		if rep, ok := r.registered(m.Name); ok && slices.Contains(rep.Managed, id) {
-			return true
+	if r.managedIDs == nil { // nothing that this round decides changes it
+		r.managedIDs = map[ha.VMID]bool{}
+		for _, m := range r.Members {
+			if rep, ok := r.registered(m.Name); ok {
+				for _, id := range rep.Managed {
+					r.managedIDs[id] = true
+				}
+			}
 		}
 	}
-	return false
+	return r.managedIDs[id]
 }
 
 // thaw takes a guest up again whose node is back in order.

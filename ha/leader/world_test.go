@@ -14,7 +14,7 @@ import (
 
 // world is a store, gossip, devices and a clock around one leader: enough to follow a failure round by round.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	now     ha.Instant
 	rev     int64
 	kv      map[string]ha.KV
@@ -48,12 +48,12 @@ type bmc struct {
 const self ha.NodeName = "n1"
 
 func uuidOf(n ha.NodeName) string {
-	return fmt.Sprintf("00000000-0000-4000-8000-0000000000%s", n[1:]+n[1:])
+	return fmt.Sprintf("00000000-0000-4000-8000-%012s", n[1:]+n[1:])
 }
 
 func boot(n ha.NodeName) ha.Incarnation { return ha.Incarnation("boot-" + string(n)) }
 
-func newWorld(t *testing.T, nodes int) *world {
+func newWorld(t testing.TB, nodes int) *world {
 	tm, _ := ha.Profile("normal")
 	w := &world{t: t, tm: tm, now: 10e9, state: State{Began: 1}, rev: 10, kv: map[string]ha.KV{}, gossip: map[ha.NodeName]ha.GossipView{}, term: 5, device: map[string]*bmc{}}
 	w.leader = Leader{Placer: placement.Placer{}, Options: Options{Plans: map[ha.NodeName]ladder.Plan{}, MaxRelocate: 1, ParallelMoves: 1}}

@@ -1,0 +1,63 @@
+package leader
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"bascule/ha"
+)
+
+// bigWorld has so many nodes with so many running guests each.
+func bigWorld(t testing.TB, nodes, each int) *world {
+	w := newWorld(t, nodes)
+	for i, m := range w.leader.Members {
+		w.report(m.Name, func(r *ha.NodeReport) {
+			r.Memory = 1 << 40
+			for k := range each {
+				r.Guests = append(r.Guests, ha.GuestSeen{ID: ha.VMID(100 + i*each + k), Name: "web", Kind: ha.QEMU, Protected: true, Running: true, Memory: 1 << 30, Storages: []string{"ceph"}})
+			}
+		})
+	}
+	w.run(2)
+	s := w.snapshot()
+	for _, id := range sorted(s.Guests) {
+		w.put(ha.KeyGuestReport(s.Guests[id].Rec.Node, id), ha.GuestReport{Guest: id, Node: s.Guests[id].Rec.Node, Incarnation: boot(s.Guests[id].Rec.Node), Generation: s.Guests[id].Rec.Generation, Phase: ha.PhaseRunning})
+	}
+	w.run(2)
+	if got := len(w.snapshot().Guests); got != nodes*each {
+		t.Fatalf("%d guests are protected, want %d", got, nodes*each)
+	}
+	return w
+}
+
+// BenchmarkDecide is one round of the leader over 32 nodes and 500 guests: one in which nothing happens, and the one that places the
+// guests of a dead node.
+func BenchmarkDecide(b *testing.B) {
+	for _, c := range []struct {
+		name        string
+		nodes, each int
+		dies        bool
+	}{{"idle", 32, 16, false}, {"recover-16-of-500", 32, 16, true}, {"recover-100-of-500", 5, 100, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			w := bigWorld(b, c.nodes, c.each)
+			if c.dies {
+				last := ha.NodeName(fmt.Sprintf("n%d", c.nodes))
+				w.die(last)
+				for range 100 {
+					w.run(1)
+					if w.node(last).State == ha.NodeFenced {
+						break
+					}
+				}
+			}
+			o := Observation{Wall: time.Unix(1700000000, int64(w.now)), Self: self, Term: w.term, Deadline: w.now.Add(4 * time.Second), Timing: w.tm,
+				Store: w.snapshot(), Gossip: w.gossip, Corosync: w.coro}
+			d := w.leader.Decide(w.now, w.state, o)
+			b.ReportMetric(float64(len(d.Commits)), "commits")
+			for b.Loop() {
+				w.leader.Decide(w.now, w.state, o)
+			}
+		})
+	}
+}
