@@ -6,6 +6,7 @@
 #   make e2e              whole clusters lose nodes, daemons, networks (10 minutes)
 #   make demo [FENCING=redfish|ipmi|sbd|watchdog]   a cluster on this machine loses a node before your eyes
 #   make bench-failover   N failovers measured (N=20)
+#   make bench-load       32 nodes with 500 guests, and 100 guests of one node: idle, and when a node dies (about 8 minutes)
 #   make idle             what an idle cluster costs
 #   make sim SEEDS=n [SEED0=m]   n simulated sites in which everything goes wrong, judged
 #   make sim-mutants      deliberate bugs, and the simulated site that catches each (about 8 minutes)
@@ -32,7 +33,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios fencing-real e2e e2e-some demo bench-failover idle fuzz clean
+.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios fencing-real e2e e2e-some demo bench-failover bench-load idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -123,6 +124,11 @@ demo: lab
 
 bench-failover: lab
 	bin/halab bench-failover --bin bin/lab --n $(N) --corosync both
+
+# Needs the machine to itself: 64 daemons and 750 processes of guests share it. The patient profile leaves such a machine room to breathe.
+bench-load: lab
+	bin/halab bench-load --bin bin/lab --nodes 32 --guests 500 --timing patient
+	bin/halab bench-load --bin bin/lab --nodes 5 --guests 20 --pile 96 --guest-tick 200ms --idle 0
 
 idle: lab
 	bin/halab idle --bin bin/lab
