@@ -1,169 +1,140 @@
 package proxmox
 
 import (
-	"bytes"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
 	"bascule/ha"
 )
 
-// GuestConfig is a guest's config file: description comments, the main section, then [snapshots], [PENDING] and
-// special sections. Only the main section says what the guest is now; only it is read and edited. The bytes are kept
-// as they are.
+// GuestConfig is a guest's config file: description comments, the main section, then snapshots, what is pending and special sections.
+// Only the main section says what the guest is now; only it is read and edited. Every byte is kept: Render gives back what was parsed.
 type GuestConfig struct {
-	kind  ha.GuestKind
-	data  []byte
-	lines []configLine // of the main section
-	end   int          // where the main section ends: offset of the first section header, else len(data)
+	kind     ha.GuestKind
+	sections []section // never empty: the first is the main one
 }
 
-// configLine is a line of the main section. Key is empty for comments, blank lines and what PVE would not parse.
+// section is a part of the file. All but the main one begin with their header.
+type section struct {
+	name  string // "" of the main one, "PENDING", "special:cloudinit", or a snapshot's
+	lines []configLine
+}
+
+// configLine is a line with its ending. Key is empty for headers, comments, blank lines and what PVE would not parse.
 type configLine struct {
-	start, end int // offsets; end is behind the newline
+	text       string
 	key, value string
 }
 
+// As PVE parses them (parse_vm_config, parse_pct_config): snapshots have names of two letters and more, and keys begin in the first column.
+// Any "[word:name]" counts as a header, so that a newer PVE's special section is none of the main one. \v is white space to Perl.
 var (
-	sectionLine = regexp.MustCompile(`^\[[^\]]+\]\s*$`)
-	// PVE reads no value that is empty, and keys only from the first column on. LXC's raw keys may use "=".
-	keyLine = regexp.MustCompile(`^([a-z][a-z0-9_-]*):\s*(.*\S)\s*$`)
-	rawLine = regexp.MustCompile(`^(lxc\.[a-z0-9_.-]+)\s*[:=]\s*(.*?)\s*$`)
+	headerLine = regexp.MustCompile(`^\[((?:[A-Za-z]+:)?[A-Za-z][A-Za-z0-9_-]+)\][\s\v]*$`)
+	vmLine     = regexp.MustCompile(`^([a-z][a-z_-]*[0-9]*):[\s\v]*(.*[^\s\v])[\s\v]*$`)
+	ctLine     = regexp.MustCompile(`^([a-z][a-z_]*[0-9]*):[\s\v]*(.*[^\s\v])[\s\v]*$`)
+	rawLine    = regexp.MustCompile(`^(lxc\.[a-z0-9_.-]+)(?::|[\s\v]*=)[\s\v]*(.*?)[\s\v]*$`) // LXC's own keys, which PVE hands on
 )
 
 // ParseGuestConfig reads a config. It never fails: like PVE it skips lines that it does not understand.
 func ParseGuestConfig(kind ha.GuestKind, data []byte) *GuestConfig {
-	c := &GuestConfig{kind: kind, data: data, end: len(data)}
-	for at := 0; at < len(data); {
-		end := len(data)
-		if n := bytes.IndexByte(data[at:], '\n'); n >= 0 {
-			end = at + n + 1
+	c := &GuestConfig{kind: kind, sections: []section{{}}}
+	for text := range strings.Lines(string(data)) {
+		body := strings.TrimSuffix(text, "\n")
+		if m := headerLine.FindStringSubmatch(body); m != nil {
+			c.sections = append(c.sections, section{name: m[1]})
 		}
-		text := strings.TrimSuffix(string(data[at:end]), "\n")
-		if sectionLine.MatchString(text) {
-			c.end = at
-			break
-		}
-		line := configLine{start: at, end: end}
-		if m := keyLine.FindStringSubmatch(text); m != nil {
-			line.key, line.value = m[1], m[2]
-		} else if m := rawLine.FindStringSubmatch(text); m != nil && kind == ha.LXC {
-			line.key, line.value = m[1], m[2]
-		}
-		c.lines = append(c.lines, line)
-		at = end
+		last := &c.sections[len(c.sections)-1]
+		key, value := parseLine(kind, body)
+		last.lines = append(last.lines, configLine{text: text, key: key, value: value})
 	}
 	return c
 }
 
-// Get returns a key's value in the main section; of several the last, as PVE does.
-func (c *GuestConfig) Get(key string) (string, bool) {
-	value, found := "", false
-	for _, l := range c.lines {
-		if l.key == key {
-			value, found = l.value, true
+// parseLine reads "key: value"; empty where PVE would find none.
+func parseLine(kind ha.GuestKind, body string) (key, value string) {
+	line := vmLine
+	if kind == ha.LXC {
+		line = ctLine
+		if m := rawLine.FindStringSubmatch(body); m != nil {
+			return m[1], m[2]
 		}
 	}
-	return value, found
+	if m := line.FindStringSubmatch(body); m != nil {
+		return m[1], m[2]
+	}
+	return "", ""
 }
 
-// Set returns the config with a key of the main section set, every other byte kept. An existing line keeps its place;
-// a new one goes behind the main section's last line that is not blank.
+// Render gives the file's bytes.
+func (c *GuestConfig) Render() []byte {
+	var out []byte
+	for _, s := range c.sections {
+		for _, l := range s.lines {
+			out = append(out, l.text...)
+		}
+	}
+	return out
+}
+
+// main are the lines that say what the guest is now.
+func (c *GuestConfig) main() []configLine { return c.sections[0].lines }
+
+// withMain renders the file with another main section.
+func (c *GuestConfig) withMain(lines []configLine) []byte {
+	changed := GuestConfig{kind: c.kind, sections: slices.Clone(c.sections)}
+	changed.sections[0].lines = lines
+	return changed.Render()
+}
+
+// All returns the values of a key in the main section, in order; PVE takes the last that it understands.
+func (c *GuestConfig) All(key string) []string {
+	var values []string
+	for _, l := range c.main() {
+		if l.key == key {
+			values = append(values, l.value)
+		}
+	}
+	return values
+}
+
+// Get returns a key's value in the main section; of several the last, as PVE does.
+func (c *GuestConfig) Get(key string) (string, bool) {
+	all := c.All(key)
+	if len(all) == 0 {
+		return "", false
+	}
+	return all[len(all)-1], true
+}
+
+// Set returns the file with a key of the main section set, every other byte kept. An existing line keeps its place and
+// ending; a new one goes behind the main section's last line that is not blank.
 func (c *GuestConfig) Set(key, value string) []byte {
-	entry := key + ": " + value
-	for i := len(c.lines) - 1; i >= 0; i-- {
-		if l := c.lines[i]; l.key == key {
-			ending := c.data[l.start:l.end]
-			ending = ending[len(bytes.TrimRight(ending, "\r\n")):]
-			return c.splice(l.start, l.end, entry+string(ending))
+	lines, entry := slices.Clone(c.main()), key+": "+value
+	for i := len(lines) - 1; i >= 0; i-- {
+		if lines[i].key == key {
+			lines[i].text = entry + ending(lines[i].text)
+			return c.withMain(lines)
 		}
 	}
 	at := 0
-	for _, l := range c.lines {
-		if len(bytes.TrimSpace(c.data[l.start:l.end])) > 0 {
-			at = l.end
+	for i, l := range lines {
+		if strings.Trim(l.text, " \t\n\v\f\r") != "" {
+			at = i + 1
 		}
 	}
-	if at > 0 && c.data[at-1] != '\n' {
-		entry = "\n" + entry
+	if at > 0 && !strings.HasSuffix(lines[at-1].text, "\n") {
+		entry = "\n" + entry // the file ends without a newline, and goes on doing so
 	} else {
 		entry += "\n"
 	}
-	return c.splice(at, at, entry)
+	return c.withMain(slices.Insert(lines, at, configLine{text: entry}))
 }
 
-// Remove returns the config without a key of the main section, every other byte kept.
+// ending is what stands behind a line's text: white space that PVE ignores, as in files with CR LF, and the newline.
+func ending(text string) string { return text[len(strings.TrimRight(text, "\r\n")):] }
+
+// Remove returns the file without a key of the main section, every other byte kept.
 func (c *GuestConfig) Remove(key string) []byte {
-	out := make([]byte, 0, len(c.data))
-	kept := 0
-	for _, l := range c.lines {
-		if l.key == key {
-			out = append(out, c.data[kept:l.start]...)
-			kept = l.end
-		}
-	}
-	return append(out, c.data[kept:]...)
-}
-
-func (c *GuestConfig) splice(from, to int, text string) []byte {
-	out := make([]byte, 0, len(c.data)+len(text))
-	out = append(out, c.data[:from]...)
-	out = append(out, text...)
-	return append(out, c.data[to:]...)
-}
-
-// Name is the guest's own name; may be empty.
-func (c *GuestConfig) Name() string {
-	key := "name"
-	if c.kind == ha.LXC {
-		key = "hostname"
-	}
-	name, _ := c.Get(key)
-	return name
-}
-
-// Memory is the configured RAM in bytes; PVE's default of 512 MiB where none is given. A VM's may read
-// "current=2048" (in MiB, as everywhere in configs).
-func (c *GuestConfig) Memory() int64 {
-	value, _ := c.Get("memory")
-	for _, part := range strings.Split(value, ",") {
-		part = strings.TrimPrefix(strings.TrimSpace(part), "current=")
-		if mib, err := strconv.ParseInt(part, 10, 44); err == nil && mib > 0 {
-			return mib << 20
-		}
-	}
-	return 512 << 20
-}
-
-// Tags returns the guest's tags; PVE separates them with ";", "," or white space.
-func (c *GuestConfig) Tags() []string {
-	value, _ := c.Get("tags")
-	return splitList(value)
-}
-
-// Onboot says whether the node would start the guest at boot.
-func (c *GuestConfig) Onboot() bool { return c.truth("onboot") }
-
-// Template says whether the guest is a template, which cannot run.
-func (c *GuestConfig) Template() bool { return c.truth("template") }
-
-// Lock is PVE's lock on the guest ("backup", "migrate" …); empty: none.
-func (c *GuestConfig) Lock() string {
-	lock, _ := c.Get("lock")
-	return lock
-}
-
-func (c *GuestConfig) truth(key string) bool {
-	value, _ := c.Get(key)
-	switch strings.ToLower(value) {
-	case "1", "on", "yes", "true":
-		return true
-	}
-	return false
-}
-
-// splitList splits PVE's lists.
-func splitList(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(";, \t\r\n\x00", r) })
+	return c.withMain(slices.DeleteFunc(slices.Clone(c.main()), func(l configLine) bool { return l.key == key }))
 }

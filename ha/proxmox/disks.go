@@ -33,13 +33,11 @@ func (c *GuestConfig) Disks() []Disk {
 		wanted = ctDisk
 	}
 	var disks []Disk
-	for _, l := range c.lines {
+	for _, l := range c.main() {
 		if !wanted.MatchString(l.key) {
 			continue
 		}
-		if last, _ := c.Get(l.key); last != l.value {
-			continue // PVE takes the last of several
-		}
+		// Of several lines for one disk PVE takes the last that it understands. Which that is it alone knows: all count.
 		if d, ok := parseDisk(l.key, l.value); ok && !slices.Contains(disks, d) {
 			disks = append(disks, d)
 		}
@@ -73,7 +71,10 @@ func parseDisk(key, value string) (Disk, bool) {
 	return d, true
 }
 
-func isOn(s string) bool { return s == "1" || s == "on" || s == "yes" || s == "true" }
+func isOn(s string) bool {
+	on, _ := boolean(s)
+	return on
+}
 
 // WritableStorages returns the storages that the guest can write to, sorted. What lies on no PVE storage (a device or
 // directory of the host, a virtiofs share, drives smuggled in by args) appears under a name that begins with "/": it
@@ -89,7 +90,7 @@ func (c *GuestConfig) WritableStorages() []string {
 			names = append(names, "/"+strings.TrimLeft(d.Volume, "/"))
 		}
 	}
-	for _, l := range c.lines {
+	for _, l := range c.main() {
 		switch {
 		case c.kind == ha.QEMU && strings.HasPrefix(l.key, "virtiofs"):
 			names = append(names, "/virtiofs/"+l.value)
@@ -135,7 +136,7 @@ func (c *GuestConfig) Pins(local func(storage string) bool) []string {
 			pins = append(pins, d.Key+" is the host's "+d.Volume)
 		}
 	}
-	for _, l := range c.lines {
+	for _, l := range c.main() {
 		if c.kind == ha.QEMU && passthrough.MatchString(l.key) && hostDevice(l.key, l.value) {
 			pins = append(pins, l.key+" passes a host device through")
 		}

@@ -38,8 +38,8 @@ func TestWritableStoragesAndPins(t *testing.T) {
 		"bind mount everywhere": {ha.LXC, "rootfs: shared:1\nmp0: /srv/nfs,mp=/srv,shared=1\n", "/srv/nfs shared", ""},
 		"raw mounts": {ha.LXC, "lxc.mount.entry: /mnt/nfs srv none bind 0 0\nlxc.mount.entry = /ro ro none bind,ro 0 0\n" +
 			"lxc.mount.entry: /dev/net/tun dev/net/tun none bind,create=file\nlxc.mount.entry: tmpfs tmp tmpfs rw 0 0\n", "/mnt/nfs", ""},
-		"last one counts":        {ha.QEMU, "scsi0: local:1\nscsi0: shared:2\n", "shared", ""},
-		"snapshots do not count": {ha.QEMU, "scsi0: shared:1\n\n[snap]\nscsi0: local:1\nhostpci0: 1\n", "shared", ""},
+		"of two lines both count": {ha.QEMU, "scsi0: shared:2\nscsi0: local:1,nonsense=1\n", "local shared", "scsi0 is on local, which is not shared"},
+		"snapshots do not count":  {ha.QEMU, "scsi0: shared:1\n\n[snap]\nscsi0: local:1\nhostpci0: 1\n", "shared", ""},
 	} {
 		config := ParseGuestConfig(c.kind, []byte(c.text))
 		if got := strings.Join(config.WritableStorages(), " "); got != c.storages {

@@ -33,8 +33,11 @@ func (d *Driver) ClearLock(ctx context.Context, id ha.VMID, kind ha.GuestKind) (
 		if lock == "" {
 			return nil, nil
 		}
-		if !slices.Contains(removableLocks, lock) {
-			return nil, fmt.Errorf("%w (%s): this lock says that the config is not whole", ErrLocked, lock)
+		for _, l := range c.All("lock") { // of several PVE takes the last that it understands; all would go
+			if !slices.Contains(removableLocks, l) {
+				lock = l
+				return nil, fmt.Errorf("%w (%s): this lock says that the config is not whole", ErrLocked, l)
+			}
 		}
 		return c.Remove("lock"), d.noWorker(ctx, id, lock)
 	})

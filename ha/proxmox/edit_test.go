@@ -60,6 +60,18 @@ func TestNothingIsWrittenWithoutNeed(t *testing.T) {
 	}
 }
 
+// Of two lines PVE goes by one; the other may be the one that must stay.
+func TestOneLockThatStaysKeepsBoth(t *testing.T) {
+	const text = "lock: create\nlock: backup\n"
+	tree := newTree(conf(text))
+	if got, err := idle(t).driver(t, tree).ClearLock(context.Background(), 100, ha.QEMU); !errors.Is(err, ErrLocked) || got != "create" {
+		t.Errorf("got %q, %v, want ErrLocked", got, err)
+	}
+	if data, _ := tree.get(conf100); data != text {
+		t.Errorf("left %q", data)
+	}
+}
+
 // A lock that a running worker of this guest holds is no leftover.
 func TestLockOfARunningWorkerStays(t *testing.T) {
 	tree := newTree(conf(fmt.Sprintf(locked, "backup")))
@@ -101,10 +113,13 @@ func TestSetOnboot(t *testing.T) {
 	}{
 		{"name: a\nonboot: 1\nstartup: 1\n", "name: a\nonboot: 0\nstartup: 1\n", true, false},
 		{"name: a\nonboot: 0\n", "name: a\nonboot: 1\n", false, true},
-		{"name: a\n\n[s]\nonboot: 1\n", "name: a\nonboot: 1\n\n[s]\nonboot: 1\n", false, true},
-		{"name: a\n[s]\nonboot: 1\n", "name: a\n[s]\nonboot: 1\n", false, false},
+		{"name: a\n\n[sn]\nonboot: 1\n", "name: a\nonboot: 1\n\n[sn]\nonboot: 1\n", false, true},
+		{"name: a\n[sn]\nonboot: 1\n", "name: a\n[sn]\nonboot: 1\n", false, false},
 		{"name: a", "name: a\nonboot: 1", false, true},
 		{"[PENDING]\nonboot: 1\n", "onboot: 1\n[PENDING]\nonboot: 1\n", false, true},
+		{"name: a\r\nonboot: 1\r\n", "name: a\r\nonboot: 0\r\n", true, false},
+		{"onboot: 1\nonboot: maybe\n", "onboot: 1\nonboot: 0\n", true, false}, // PVE would read 1
+		{"[s]\nonboot: 1\n", "[s]\nonboot: 0\n", true, false},                 // no snapshot has so short a name
 	} {
 		tree := newTree(conf(c.before))
 		old, err := idle(t).driver(t, tree).SetOnboot(context.Background(), 100, ha.QEMU, c.on)

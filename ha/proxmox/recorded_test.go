@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,15 +29,21 @@ type recording struct {
 	} `json:"response"`
 }
 
-// recordings reads all of them, or skips the test.
-func recordings(t *testing.T) []recording {
-	t.Helper()
-	root := os.Getenv("BASCULE_SHARED")
+// recordingFiles lists them; none where the folder is missing.
+func recordingFiles() (root string, files []string) {
+	root = os.Getenv("BASCULE_SHARED")
 	if root == "" {
 		root = "../../../shared"
 	}
-	files, err := filepath.Glob(filepath.Join(root, "pve/recorded/*.json"))
-	if err != nil || len(files) == 0 {
+	files, _ = filepath.Glob(filepath.Join(root, "pve/recorded/*.json"))
+	return root, files
+}
+
+// recordings reads all of them, or skips the test.
+func recordings(t *testing.T) []recording {
+	t.Helper()
+	root, files := recordingFiles()
+	if len(files) == 0 {
 		t.Skipf("no recordings of Proxmox VE under %s; set BASCULE_SHARED", root)
 	}
 	var all []recording
@@ -237,4 +244,31 @@ func TestRecordedPrivileges(t *testing.T) {
 			t.Errorf("%s: %v", r.name, err)
 		}
 	}
+}
+
+// recordedConfigs writes the recorded answers to GET config as the files that they came from, as far as JSON tells; for seeds.
+func recordedConfigs(t testing.TB) []string {
+	t.Helper()
+	_, files := recordingFiles()
+	var texts []string
+	for _, file := range files {
+		if !strings.Contains(filepath.Base(file), "_config_get") {
+			continue
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r recording
+		var keys map[string]any
+		if json.Unmarshal(data, &r) != nil || r.data(&keys) != nil {
+			continue
+		}
+		var text strings.Builder
+		for _, key := range sortedKeys(keys) {
+			fmt.Fprintf(&text, "%s: %v\n", key, keys[key])
+		}
+		texts = append(texts, text.String())
+	}
+	return texts
 }

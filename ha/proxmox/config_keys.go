@@ -1,0 +1,78 @@
+package proxmox
+
+import (
+	"strconv"
+	"strings"
+
+	"bascule/ha"
+)
+
+// Name is the guest's own name; may be empty.
+func (c *GuestConfig) Name() string {
+	key := "name"
+	if c.kind == ha.LXC {
+		key = "hostname"
+	}
+	name, _ := c.Get(key)
+	return name
+}
+
+// Memory is the configured RAM in bytes; PVE's default of 512 MiB where none is given. A VM's may read
+// "current=2048" (in MiB, as everywhere in configs).
+func (c *GuestConfig) Memory() int64 {
+	bytes := int64(512 << 20)
+	for _, value := range c.All("memory") {
+		for _, part := range strings.Split(value, ",") {
+			part = strings.TrimPrefix(strings.TrimSpace(part), "current=")
+			if mib, err := strconv.ParseInt(part, 10, 44); err == nil && mib > 0 {
+				bytes = mib << 20
+			}
+		}
+	}
+	return bytes
+}
+
+// Tags returns the guest's tags; PVE separates them with ";", "," or white space.
+func (c *GuestConfig) Tags() []string {
+	value, _ := c.Get("tags")
+	return splitList(value)
+}
+
+// Onboot says whether the node would start the guest at boot.
+func (c *GuestConfig) Onboot() bool { return c.truth("onboot") }
+
+// Template says whether the guest is a template, which cannot run.
+func (c *GuestConfig) Template() bool { return c.truth("template") }
+
+// Lock is PVE's lock on the guest ("backup", "migrate" …); empty: none.
+func (c *GuestConfig) Lock() string {
+	lock, _ := c.Get("lock")
+	return lock
+}
+
+// truth reads a boolean. PVE ignores a line whose value is none, so that an earlier one counts.
+func (c *GuestConfig) truth(key string) bool {
+	on := false
+	for _, value := range c.All(key) {
+		if v, understood := boolean(value); understood {
+			on = v
+		}
+	}
+	return on
+}
+
+// boolean reads a value as PVE does.
+func boolean(s string) (value, understood bool) {
+	switch strings.ToLower(s) {
+	case "1", "on", "yes", "true":
+		return true, true
+	case "0", "off", "no", "false":
+		return false, true
+	}
+	return false, false
+}
+
+// splitList splits PVE's lists.
+func splitList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(";, \t\r\n\x00", r) })
+}
