@@ -110,7 +110,8 @@ func (p *parts) serve(ctx context.Context, g *errgroup.Group) error {
 	return nil
 }
 
-// watchPrivileges looks whether the token may do what is needed until it may: Proxmox answers a weak token with shorter lists.
+// watchPrivileges looks again and again whether the token may do what is needed: Proxmox answers a weak token with shorter lists, and one
+// that could do everything yesterday may have lost a role.
 func (p *parts) watchPrivileges(ctx context.Context) {
 	for {
 		c, cancel := context.WithTimeout(ctx, privilegesRepeat)
@@ -119,11 +120,11 @@ func (p *parts) watchPrivileges(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
-			p.agent.Problem("token", "")
-			return
+		problem := ""
+		if err != nil {
+			problem = err.Error()
 		}
-		p.agent.Problem("token", err.Error())
+		p.agent.Problem("token", problem)
 		select {
 		case <-ctx.Done():
 			return

@@ -88,9 +88,7 @@ func (d *Driver) Migrate(ctx context.Context, id ha.VMID, kind ha.GuestKind, tar
 
 // hasLeft checks what a good exit status of a migration promises.
 func (d *Driver) hasLeft(ctx context.Context, id ha.VMID, kind ha.GuestKind, target ha.NodeName) error {
-	call, cancel := context.WithTimeout(ctx, d.timeout)
-	defer cancel()
-	here, err := d.tree.Exists(call, configName(d.node, kind, id))
+	here, err := d.exists(ctx, configName(d.node, kind, id))
 	if err != nil {
 		return d.guestErr(kind, id, "looking where it is after its migration", err, "")
 	}

@@ -37,18 +37,24 @@ func (d *Driver) Claim(ctx context.Context, id ha.VMID, kind ha.GuestKind, from 
 	if !plainName(string(from)) {
 		return "", d.guestErr(kind, id, op, errors.New("not a node's name"), "")
 	}
-	for {
-		result, err := d.claimOnce(ctx, id, kind, from)
-		switch {
-		case err == nil:
-			return result, nil
-		case errors.Is(err, syscall.EBUSY):
-			if d.sleep(ctx, busyPause) == nil {
-				continue
-			}
-			return "", d.guestErr(kind, id, op, err, "pmxcfs is busy; it is tried again")
-		}
+	var result ClaimResult
+	err := d.patiently(ctx, func() (err error) {
+		result, err = d.claimOnce(ctx, id, kind, from)
+		return err
+	})
+	if err != nil {
 		return "", d.claimErr(ctx, id, kind, op, err)
+	}
+	return result, nil
+}
+
+// patiently repeats a call on the tree while pmxcfs answers EBUSY, for as long as ctx lets.
+func (d *Driver) patiently(ctx context.Context, call func() error) error {
+	for {
+		err := call()
+		if !errors.Is(err, syscall.EBUSY) || d.sleep(ctx, busyPause) != nil {
+			return err
+		}
 	}
 }
 
@@ -81,6 +87,8 @@ func (d *Driver) claimOnce(ctx context.Context, id ha.VMID, kind ha.GuestKind, f
 // claimErr gives a failed rename its sentinel and its next step.
 func (d *Driver) claimErr(ctx context.Context, id ha.VMID, kind ha.GuestKind, op string, err error) error {
 	switch {
+	case errors.Is(err, syscall.EBUSY):
+		return d.guestErr(kind, id, op, fmt.Errorf("%w: %w", ha.ErrTryAgain, err), "pmxcfs is busy; it is tried again")
 	case errors.Is(err, ErrStillRunning):
 		return d.guestErr(kind, id, op, err, "corosync may be re-forming; look at `pvecm status`")
 	case isGone(err):

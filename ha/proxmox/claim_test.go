@@ -107,8 +107,8 @@ func TestClaimOutlastsEBUSY(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := newFakePVE(t).driver(t, tree).Claim(ctx, 101, ha.QEMU, "n2")
-	if !errors.Is(err, syscall.EBUSY) {
-		t.Fatalf("got %v, want EBUSY", err)
+	if !errors.Is(err, syscall.EBUSY) || !errors.Is(err, ha.ErrTryAgain) {
+		t.Fatalf("got %v, want EBUSY and ErrTryAgain", err)
 	}
 }
 

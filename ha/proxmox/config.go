@@ -66,9 +66,9 @@ func parseLine(kind ha.GuestKind, body string) (key, value string) {
 	return "", ""
 }
 
-// Render gives the file's bytes.
+// Render gives the file's bytes; never nil.
 func (c *GuestConfig) Render() []byte {
-	var out []byte
+	out := []byte{}
 	for _, s := range c.sections {
 		for _, l := range s.lines {
 			out = append(out, l.text...)

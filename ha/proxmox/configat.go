@@ -15,7 +15,7 @@ func (d *Driver) ConfigAt(ctx context.Context, id ha.VMID, kind ha.GuestKind) (h
 		return "", fmt.Errorf("looking for the config of %s: %w; `systemctl status pve-cluster`", kind.Label(id), err)
 	}
 	for _, n := range nodes {
-		ok, err := d.tree.Exists(ctx, configName(ha.NodeName(n), kind, id))
+		ok, err := d.exists(ctx, configName(ha.NodeName(n), kind, id))
 		if err != nil {
 			return "", fmt.Errorf("looking for the config of %s under %s: %w; `systemctl status pve-cluster`", kind.Label(id), n, err)
 		}

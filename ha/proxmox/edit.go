@@ -83,12 +83,14 @@ func (d *Driver) edit(ctx context.Context, id ha.VMID, kind ha.GuestKind,
 		if err != nil || data == nil {
 			return err
 		}
-		err = d.tree.WriteFile(ctx, configName(d.node, kind, id), data)
+		err = d.patiently(ctx, func() error { return d.tree.WriteFile(ctx, configName(d.node, kind, id), data) })
 		switch {
 		case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 			return fmt.Errorf("%w: %w", ErrNoQuorum, err)
 		case errors.Is(err, syscall.EEXIST):
 			return fmt.Errorf("%w: %w", ErrConfigElsewhere, err)
+		case errors.Is(err, syscall.EBUSY):
+			return fmt.Errorf("%w: %w", ha.ErrTryAgain, err)
 		}
 		return err
 	})
@@ -105,7 +107,7 @@ func (d *Driver) noWorker(ctx context.Context, id ha.VMID, lock string) error {
 			return fmt.Errorf("%w (%s): task %s of it runs here", ErrLocked, lock, r.UPID)
 		}
 	}
-	return nil
+	return d.CheckPrivileges(ctx) // a token without Sys.Audit is shown no task of others
 }
 
 // tool is the command that manages guests of a kind.

@@ -193,3 +193,57 @@ func TestLockOutlastsAPendingWrite(t *testing.T) {
 		t.Fatalf("after the write has ended: %v", err)
 	}
 }
+
+// What pmxcfs refuses leaves the config as it was, and is told apart.
+func TestRefusedWrites(t *testing.T) {
+	for errno, want := range map[syscall.Errno]error{
+		syscall.EACCES: ErrNoQuorum, syscall.EPERM: ErrNoQuorum, // afterwards; in flight
+		syscall.EFBIG: syscall.EFBIG, syscall.EEXIST: ErrConfigElsewhere, syscall.ENOTCONN: syscall.ENOTCONN,
+	} {
+		tree := newTree(conf("onboot: 1\n")).fail("write", conf100, errno)
+		_, err := idle(t).driver(t, tree).SetOnboot(context.Background(), 100, ha.QEMU, false)
+		if !errors.Is(err, want) || errors.Is(err, ErrNoQuorum) != (want == ErrNoQuorum) {
+			t.Errorf("%v: got %v", errno, err)
+		}
+		if data, _ := tree.get(conf100); data != "onboot: 1\n" {
+			t.Errorf("%v: left %q", errno, data)
+		}
+	}
+}
+
+// A node that has just come back answers EBUSY in passing; when ctx ends first, nothing was done and it may be tried again.
+func TestEditOutlastsEBUSY(t *testing.T) {
+	tree := newTree(conf("onboot: 1\n")).fail("write", conf100, syscall.EBUSY, syscall.EBUSY)
+	if _, err := idle(t).driver(t, tree).SetOnboot(context.Background(), 100, ha.QEMU, false); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := tree.get(conf100); data != "onboot: 0\n" {
+		t.Errorf("left %q", data)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	tree = newTree(conf("onboot: 1\n")).fail("write", conf100, syscall.EBUSY, syscall.EBUSY)
+	tree.onCall = func(op, _ string) {
+		if op == "write" {
+			cancel()
+		}
+	}
+	if _, err := idle(t).driver(t, tree).SetOnboot(ctx, 100, ha.QEMU, false); !errors.Is(err, syscall.EBUSY) || !errors.Is(err, ha.ErrTryAgain) {
+		t.Errorf("got %v, want EBUSY and ErrTryAgain", err)
+	}
+}
+
+// No token can remove a lock, and LXC knows no skiplock: the API is not even asked to.
+func TestLocksAreNeverClearedThroughTheAPI(t *testing.T) {
+	for kind, name := range map[ha.GuestKind]string{ha.QEMU: conf100, ha.LXC: "nodes/n1/lxc/100.conf"} {
+		f, tree := idle(t), newTree(map[string]string{name: "lock: migrate\n"})
+		if lock, err := f.driver(t, tree).ClearLock(context.Background(), 100, kind); err != nil || lock != "migrate" {
+			t.Errorf("%s: got %q, %v", kind, lock, err)
+		}
+		if f.count("GET") != len(f.asked) {
+			t.Errorf("%s: sent %q", kind, f.asked)
+		}
+		if data, _ := tree.get(name); data != "" {
+			t.Errorf("%s: left %q", kind, data)
+		}
+	}
+}

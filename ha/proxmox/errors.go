@@ -33,7 +33,7 @@ var (
 	ErrNoResult = errors.New("the PVE worker ended without a result")
 	// ErrShutdownTimeout: the guest did not shut down in the time given; it still runs.
 	ErrShutdownTimeout = errors.New("the guest did not shut down in time")
-	// ErrNoAnswer: the node's own PVE API gave no usable answer (refused, timed out, proxy codes 595, 596, 599).
+	// ErrNoAnswer: the node's own PVE API gave no usable answer (refused, timed out, codes above 501, nonsense).
 	ErrNoAnswer = fmt.Errorf("the node's PVE API gave no answer: %w", ha.ErrTryAgain)
 	// ErrNotMounted: the tree is not the pmxcfs of this node (not mounted, or another node's).
 	ErrNotMounted = errors.New("/etc/pve is not mounted as this node's")
@@ -65,7 +65,8 @@ func (e *StatusError) Unwrap() []error {
 	switch e.Code {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		errs = append(errs, pve.ErrNotAuthorized)
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, 595, 596, 599:
+	}
+	if e.Code > http.StatusNotImplemented { // 502 to 504 of a proxy, 595 to 599 of PVE's own: nobody who knows has spoken
 		errs = append(errs, ErrNoAnswer)
 	}
 	if s := classify(e.Message); s != nil {
@@ -142,7 +143,8 @@ func (e *WeakTokenError) Error() string {
 // classify finds the sentinel for PVE's own words, or nil.
 func classify(text string) error {
 	switch {
-	case strings.Contains(text, "no quorum"):
+	case strings.Contains(text, "no quorum"),
+		strings.Contains(text, "unable to open file '/etc/pve/") && strings.Contains(text, "Permission denied"):
 		return ErrNoQuorum
 	case strings.Contains(text, "is locked ("):
 		return ErrLocked

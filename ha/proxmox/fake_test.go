@@ -31,6 +31,7 @@ type answer struct {
 	before func() // runs before the answer is sent
 	drop   bool   // close the connection instead
 	hang   bool   // answer nothing until the client gives up
+	cut    int    // bytes of the body that are announced and do not come
 }
 
 func ok(data string) answer { return answer{code: 200, reason: "OK", body: `{"data":` + data + `}`} }
@@ -44,13 +45,14 @@ type fakePVE struct {
 	*httptest.Server
 	mu      sync.Mutex
 	answers map[string][]answer
+	all     *answer  // if set, the answer to everything
 	asked   []string // "METHOD /path?query body"
 	kept    int      // requests that change something on a connection that is to be kept
 }
 
 func newFakePVE(t *testing.T) *fakePVE {
 	t.Helper()
-	f := &fakePVE{answers: make(map[string][]answer)}
+	f := &fakePVE{answers: map[string][]answer{"GET /access/permissions": {ok(fullToken + "}")}}}
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(f.serve))
 	f.Config.ErrorLog = nil
 	f.StartTLS()
@@ -83,7 +85,7 @@ func (f *fakePVE) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() { _ = conn.Close() }()
 	if !a.drop {
 		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Type: application/json;charset=UTF-8\r\n"+
-			"Content-Length: %d\r\nConnection: close\r\n\r\n%s", a.code, a.reason, len(a.body), a.body)
+			"Content-Length: %d\r\nConnection: close\r\n\r\n%s", a.code, a.reason, len(a.body)+a.cut, a.body)
 	}
 }
 
@@ -100,6 +102,9 @@ func (f *fakePVE) next(r *http.Request, path, body string) answer {
 	}
 	if r.Header.Get("Authorization") != "PVEAPIToken=bascule@pve!n1="+testSecret {
 		return answer{code: 401, reason: "No ticket"}
+	}
+	if f.all != nil {
+		return *f.all
 	}
 	for _, key := range []string{r.Method + " " + path + "?" + r.URL.RawQuery, r.Method + " " + path} {
 		if left := f.answers[key]; len(left) > 0 {

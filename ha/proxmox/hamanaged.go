@@ -29,29 +29,39 @@ func (d *Driver) haResources(ctx context.Context) (map[string]string, error) {
 	return states, nil
 }
 
-// parseHAResources reads sections "vm: 102" with indented properties; no state means started.
+// parseHAResources reads sections "vm: 102" with indented properties; no state means started. A blank line ends a section, and of a
+// property's lines the first counts, as PVE reads it. In doubt a guest is managed.
 func parseHAResources(text string) map[string]string {
 	states := make(map[string]string)
-	section := ""
+	section, told := "", false
 	for _, line := range strings.Split(text, "\n") {
-		trimmed := strings.TrimSpace(line)
+		f := strings.Fields(line)
 		switch {
-		case trimmed == "" || strings.HasPrefix(trimmed, "#"):
-		case line[0] != ' ' && line[0] != '\t':
+		case len(f) == 0:
 			section = ""
-			kind, id, _ := strings.Cut(trimmed, ":")
-			if vmid, err := strconv.Atoi(strings.TrimSpace(id)); err == nil && (kind == "vm" || kind == "ct") {
-				section = haKey(kindOf(kind), ha.VMID(vmid))
+		case strings.HasPrefix(f[0], "#"):
+		case line[0] != ' ' && line[0] != '\t':
+			section, told = haSection(line), false
+			if section != "" {
 				states[section] = "started"
 			}
-		case section != "":
-			name, value, _ := strings.Cut(trimmed, " ")
-			if name == "state" {
-				states[section] = strings.TrimSpace(value)
-			}
+		case section != "" && f[0] == "state" && !told:
+			told = true
+			states[section] = strings.Join(f[1:], " ")
 		}
 	}
 	return states
+}
+
+// haSection reads a section's header; empty when it is no guest's.
+func haSection(line string) string {
+	kind, id, _ := strings.Cut(line, ":")
+	kind = strings.ToLower(kind)
+	vmid, err := strconv.Atoi(strings.TrimSpace(id))
+	if err != nil || (kind != "vm" && kind != "ct") {
+		return ""
+	}
+	return haKey(kindOf(kind), ha.VMID(vmid))
 }
 
 func kindOf(haType string) ha.GuestKind {

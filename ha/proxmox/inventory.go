@@ -62,8 +62,28 @@ func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
 		return Inventory{}, err
 	}
 	inv.Problems, inv.Managed = choice.problems, managedIDs(choice.managed)
-	inv.Guests, err = d.guests(ctx, inv.Storages, choice)
-	return inv, err
+	if inv.Guests, err = d.guests(ctx, inv.Storages, choice); err != nil {
+		return Inventory{}, err
+	}
+	if missing := inv.unlisted(); missing != "" {
+		if err := d.CheckPrivileges(ctx); err != nil { // the token may have become weaker: it is shown fewer storages
+			return Inventory{}, fmt.Errorf("storage %s is not in the list of %s: %w", missing, d.node, err)
+		}
+	}
+	return inv, nil
+}
+
+// unlisted is a storage that a protected guest uses and the node's list lacks; empty: there is none.
+func (inv Inventory) unlisted() string {
+	for _, g := range inv.Guests {
+		for _, name := range g.Storages {
+			listed := slices.ContainsFunc(inv.Storages, func(s ha.StorageReport) bool { return s.Name == name })
+			if g.Protected && !listed && !OffPVE(name) {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // guests reads the configs of both kinds, and for protected guests whether they run.
@@ -160,7 +180,7 @@ func (d *Driver) countOthers(ctx context.Context, guests []ha.GuestSeen) []ha.Gu
 			stopped[g.Kind] = map[int64]bool{}
 			var rows []struct {
 				VMID   number `json:"vmid"`
-				Status string `json:"status"`
+				Status word   `json:"status"`
 			}
 			if err := d.get(ctx, d.nodePath("/%s", g.Kind), &rows); err == nil {
 				for _, r := range rows {

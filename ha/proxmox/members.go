@@ -84,6 +84,13 @@ func (d *Driver) readDir(ctx context.Context, name string) ([]string, error) {
 	return d.tree.ReadDir(call, name)
 }
 
+// exists looks for a file of the tree within the call timeout.
+func (d *Driver) exists(ctx context.Context, name string) (bool, error) {
+	call, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	return d.tree.Exists(call, name)
+}
+
 // readOwnConfig reads a guest's config from this node's own directory.
 func (d *Driver) readOwnConfig(ctx context.Context, id ha.VMID, kind ha.GuestKind) (*GuestConfig, error) {
 	data, err := d.read(ctx, configName(d.node, kind, id))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
@@ -31,7 +32,7 @@ func (d *Driver) get(ctx context.Context, path string, out any) error {
 		return fmt.Errorf("PVE answered GET %s with no data: %w", path, ErrNoAnswer)
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return fmt.Errorf("PVE's answer to GET %s is not understood: %w", path, err)
+		return fmt.Errorf("PVE's answer to GET %s is not understood: %w: %w", path, ErrNoAnswer, err)
 	}
 	return nil
 }
@@ -59,14 +60,14 @@ func (d *Driver) post(ctx context.Context, path string, params any) (string, err
 	return string(upid), nil
 }
 
-// refused says whether PVE itself turned the command down. 596 and 599 are its proxy losing the worker in mid-request;
-// 595 is the proxy not reaching it at all.
+// refused says whether PVE itself turned the command down. 595 is its proxy not reaching the daemon at all, 503 a server that takes nothing;
+// 596 to 599, 502 and 504 are proxies that lost the daemon in mid-request.
 func refused(err error) bool {
 	var status *StatusError
 	if !errors.As(err, &status) {
 		return false
 	}
-	return status.Code != 596 && status.Code != 599 && status.Code != 502 && status.Code != 504
+	return status.Code <= http.StatusNotImplemented || status.Code == http.StatusServiceUnavailable || status.Code == 595
 }
 
 // requestErr names the request in an error of the client. The caller's own context ending stays recognisable.
@@ -85,5 +86,5 @@ func (d *Driver) requestErr(ctx context.Context, method, path string, err error)
 		return fmt.Errorf("%s %s: %w: %w; is pveproxy running? `systemctl status pveproxy pvedaemon`",
 			method, path, ErrNoAnswer, transport.Err)
 	}
-	return fmt.Errorf("PVE's answer to %s %s is not understood: %w", method, path, err)
+	return fmt.Errorf("PVE's answer to %s %s is cut off or not understood: %w: %w", method, path, ErrNoAnswer, err)
 }

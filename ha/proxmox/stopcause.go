@@ -71,6 +71,9 @@ func (d *Driver) StopCause(ctx context.Context, id ha.VMID, since time.Time) (Ca
 	if err != nil {
 		return Cause{}, fmt.Errorf("guest %d on %s: asking why it is stopped: %w", id, d.node, err)
 	}
+	if err := d.CheckPrivileges(ctx); err != nil { // a token without Sys.Audit is shown no task of others: a user's stop would read as a crash
+		return Cause{}, fmt.Errorf("guest %d on %s: asking why it is stopped: %w", id, d.node, err)
+	}
 	if what, ok := lockCauses[lock]; ok && slices.ContainsFunc(rows, passing) { // without a task it is left over, and no reason to wait
 		return Cause{Kind: CausePVE, What: what, Over: !slices.ContainsFunc(rows, func(r taskRow) bool { return passing(r) && r.running() })}, nil
 	}
@@ -84,7 +87,7 @@ func (d *Driver) StopCause(ctx context.Context, id ha.VMID, since time.Time) (Ca
 	return cause, nil
 }
 
-func passing(r taskRow) bool { return slices.Contains(passingTasks, r.Type) }
+func passing(r taskRow) bool { return slices.Contains(passingTasks, string(r.Type)) }
 
 // ownLock reads the guest's lock, whichever kind it is, and whether its config is here.
 func (d *Driver) ownLock(ctx context.Context, id ha.VMID) (lock string, here bool, err error) {
@@ -115,7 +118,7 @@ func (d *Driver) tasksAbout(ctx context.Context, id ha.VMID, since time.Time, ba
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[string]bool)
+	seen := make(map[word]bool)
 	var rows []taskRow
 	for _, r := range append(own, all...) {
 		relevant := r.of(id) || (r.ID == "" && (backups || r.Type != "vzdump"))
@@ -133,11 +136,11 @@ func (d *Driver) tasksAbout(ctx context.Context, id ha.VMID, since time.Time, ba
 // make stop tasks of their own.
 func (d *Driver) judge(rows []taskRow) Cause {
 	for _, r := range rows {
-		if !slices.Contains(stopTasks, r.Type) || !r.good() {
+		if !slices.Contains(stopTasks, string(r.Type)) || !r.good() {
 			continue
 		}
 		for _, p := range rows {
-			if slices.Contains(passingTasks, p.Type) && p.Start.Value <= r.Start.Value &&
+			if passing(p) && p.Start.Value <= r.Start.Value &&
 				(p.running() || r.Start.Value <= p.End.Value) {
 				return causeOf(CausePVE, p)
 			}
@@ -148,7 +151,7 @@ func (d *Driver) judge(rows []taskRow) Cause {
 		return causeOf(CauseUser, r)
 	}
 	for _, p := range rows {
-		if slices.Contains(passingTasks, p.Type) {
+		if passing(p) {
 			return causeOf(CausePVE, p)
 		}
 	}
@@ -160,5 +163,5 @@ func causeOf(kind CauseKind, r taskRow) Cause {
 	if r.running() {
 		at = r.Start
 	}
-	return Cause{Kind: kind, What: r.Type, Who: r.who(), UPID: r.UPID, At: time.Unix(at.Value, 0), Over: !r.running()}
+	return Cause{Kind: kind, What: string(r.Type), Who: r.who(), UPID: string(r.UPID), At: time.Unix(at.Value, 0), Over: !r.running()}
 }

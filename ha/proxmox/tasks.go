@@ -165,8 +165,8 @@ func (d *Driver) report(ctx context.Context, w worker, progress func(string), do
 
 // taskRow is a task in the node's list. A running one has no end and the status RUNNING, or none.
 type taskRow struct {
-	UPID    string `json:"upid"`
-	Type    string `json:"type"`
+	UPID    word   `json:"upid"`
+	Type    word   `json:"type"`
 	ID      word   `json:"id"`
 	User    word   `json:"user"`
 	TokenID word   `json:"tokenid"`

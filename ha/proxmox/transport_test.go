@@ -23,6 +23,8 @@ func TestEveryBadCodeIsATypedErrorWithItsReason(t *testing.T) {
 	}{
 		{answer{code: 595, reason: "No route to host"}, ErrNoAnswer},
 		{answer{code: 596, reason: "Connection timed out"}, ErrNoAnswer},
+		{answer{code: 597, reason: "Broken pipe"}, ErrNoAnswer},
+		{answer{code: 598, reason: "user aborted"}, ErrNoAnswer},
 		{answer{code: 599, reason: "Too many redirections"}, ErrNoAnswer},
 		{answer{code: 503, reason: "Service Unavailable"}, ErrNoAnswer},
 		{answer{code: 404, reason: "Not Found"}, nil},
@@ -83,7 +85,10 @@ func TestPostIsSentOnce(t *testing.T) {
 	}{
 		"connection lost":   {answer{drop: true}, true},
 		"lost behind proxy": {answer{code: 596, reason: "Broken pipe"}, true},
+		"lost in the body":  {answer{code: 597, reason: "Connection reset by peer"}, true},
+		"aborted":           {answer{code: 598, reason: "user aborted"}, true},
 		"proxy gave up":     {answer{code: 599, reason: "timeout"}, true},
+		"taking nothing":    {answer{code: 503, reason: "Service Unavailable"}, false},
 		"not reached":       {answer{code: 595, reason: "Connection refused"}, false},
 		"refused":           {fails("cluster not ready - no quorum?"), false},
 	} {
