@@ -250,3 +250,33 @@ func TestOddIDsNeverReachAPath(t *testing.T) {
 		t.Errorf("asked %q", f.asked)
 	}
 }
+
+// Stopping a stopped VM is accepted, and its task ends OK.
+func TestStoppingTheStoppedIsSuccess(t *testing.T) {
+	const upid = "UPID:n1:000001F9:00083FA0:6B0212E8:qmstop:100:bascule@pve!n1:"
+	f := newFakePVE(t).on("POST /nodes/n1/qemu/100/status/stop", ok(`"`+upid+`"`)).on("GET /nodes/n1/tasks/"+upid+"/status", ended("OK"))
+	if err := f.driver(t, newTree(nil)).Stop(context.Background(), 100, ha.QEMU); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Without quorum PVE says so in several ways, at once or in the task. All are that, and no failure of the guest.
+func TestNoQuorumInAllItsWords(t *testing.T) {
+	for _, words := range []string{
+		"cluster not ready - no quorum?",
+		"cfs-lock 'file-user_cfg' error: no quorum!",
+		"unable to open file '/etc/pve/nodes/n1/qemu-server/100.conf.tmp.202' - Permission denied",
+	} {
+		at := newFakePVE(t).on("POST /nodes/n1/qemu/100/status/start", fails(words))
+		if err := at.driver(t, newTree(nil)).Start(context.Background(), 100, ha.QEMU); !errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrStillRunning) {
+			t.Errorf("%s, at once: got %v", words, err)
+		}
+		if err := starting(t, ended(words)).driver(t, newTree(nil)).Start(context.Background(), 100, ha.QEMU); !errors.Is(err, ErrNoQuorum) {
+			t.Errorf("%s, in the task: got %v", words, err)
+		}
+	}
+	err := starting(t, ended("unable to open file '/srv/x' - Permission denied")).driver(t, newTree(nil)).Start(context.Background(), 100, ha.QEMU)
+	if err == nil || errors.Is(err, ErrNoQuorum) {
+		t.Errorf("a file elsewhere: got %v", err)
+	}
+}

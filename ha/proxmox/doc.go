@@ -15,7 +15,12 @@
 //   - Build a take-over's target name from anything but the same VMID, or rename onto a name that exists: pmxcfs
 //     overwrites silently and knows no rename flags.
 //   - Touch a guest that Proxmox's own HA manages.
+//   - Take silence for absence: a token with too few privileges is shown shorter lists. What rests on a list's silence asks what the token
+//     may see.
+//   - Change a byte of a config that it was not told to change.
 //   - Decide. It answers and obeys; permits, generations and proofs are its callers' business.
+//
+// docs/lies.md lists what Proxmox and go-proxmox say that is not so, and the test of each.
 //
 // A system call on pmxcfs blocks while corosync re-forms (2 to 8 s and more). OSTree keeps such a call from blocking
 // its caller beyond the context; its result is then unknown (ErrStillRunning).

@@ -3,6 +3,7 @@ package proxmox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -134,5 +135,42 @@ func TestEndedContextBeginsNothing(t *testing.T) {
 	err := OSTree(root).WriteFile(ctx, "x", nil)
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrStillRunning) {
 		t.Errorf("got %v, want a plain end of the context", err)
+	}
+}
+
+// pmxcfs answers EINVAL to every flag of renameat2, which a tmpfs takes: with one, this rename would be refused.
+func TestRenameKnowsNoFlags(t *testing.T) {
+	root, ctx := t.TempDir(), context.Background()
+	tree := OSTree(root)
+	for _, name := range []string{"a", "b"} {
+		if err := tree.WriteFile(ctx, name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tree.Rename(ctx, "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := tree.ReadFile(ctx, "b"); string(data) != "a" || err != nil {
+		t.Errorf("got %q, %v", data, err)
+	}
+}
+
+// A write that is refused half-way (EFBIG on pmxcfs; here the device is full) leaves the file as it was, and nothing beside it.
+func TestRefusedWriteLeavesTheFile(t *testing.T) {
+	root, ctx := t.TempDir(), context.Background()
+	tree := OSTree(root)
+	name := filepath.Join(root, "101.conf")
+	if err := os.WriteFile(name, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/full", fmt.Sprintf("%s.tmp.%d", name, os.Getpid())); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.WriteFile(ctx, "101.conf", []byte("after")); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v, want ENOSPC", err)
+	}
+	data, _ := os.ReadFile(name)
+	if names, _ := tree.ReadDir(ctx, "."); string(data) != "before" || !slices.Equal(names, []string{"101.conf"}) {
+		t.Errorf("file is %q, directory %q", data, names)
 	}
 }
