@@ -131,8 +131,8 @@ func TestTaskThatMayNotBeReadIsOpen(t *testing.T) {
 func TestTaskElsewhereIsOpen(t *testing.T) {
 	f := newFakePVE(t).on("POST /nodes/n1/qemu/100/status/start", ok(`"`+strings.Replace(startUPID, "n1", "n2", 1)+`"`))
 	err := f.driver(t, newTree(nil)).Start(context.Background(), 100, ha.QEMU)
-	if !errors.Is(err, ErrStillRunning) || !strings.Contains(err.Error(), "n2") {
-		t.Fatalf("got %v", err)
+	if !errors.Is(err, ErrStillRunning) || !strings.Contains(err.Error(), "n2") || f.count("GET") > 0 {
+		t.Fatalf("got %v, asked %q", err, f.asked)
 	}
 }
 
