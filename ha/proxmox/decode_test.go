@@ -79,7 +79,9 @@ func FuzzAnswers(f *testing.F) {
 		var rows []storageRow
 		_ = json.Unmarshal(data, &rows)
 		for _, r := range rows {
-			r.usable()
+			if r.usable() && (r.Active.Value == 0 || r.Enabled.Set && r.Enabled.Value == 0) {
+				t.Fatalf("%+v is usable", r)
+			}
 		}
 		var tasks []taskRow
 		_ = json.Unmarshal(data, &tasks)
