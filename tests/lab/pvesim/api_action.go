@@ -1,9 +1,11 @@
 package pvesim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,9 +15,6 @@ import (
 // carried out shows in the task. Containers refuse some things at once.
 func apiGuestAction(action string) func(*call) (any, error) {
 	return func(q *call) (any, error) {
-		if q.flag("skiplock") && !q.who.root() {
-			return nil, badParam("skiplock", "Only root may use this option.")
-		}
 		t, err := q.c.act(q.n, q.kind(), q.vmid(), action, q.who.id, q.params)
 		if err != nil {
 			return nil, err
@@ -99,6 +98,34 @@ func (c *Cluster) Operator(node string, vmid int, action string) (string, error)
 		return "", fmt.Errorf("pvesim: operator: %s of guest %d on %s: %w", action, vmid, node, err)
 	}
 	return t.upid.String(), nil
+}
+
+// Unlock is a person's own "qm unlock" or "pct unlock" on a node: no token can do that through the API. Fails if the
+// node is off, has no such guest, or has no quorum.
+func (c *Cluster) Unlock(node string, vmid int) error {
+	n := c.nodes[node]
+	if n == nil {
+		return fmt.Errorf("pvesim: unlock: no node %q", node)
+	}
+	c.mu.Lock()
+	kind, powered := n.view.vms[vmid].kind, n.powered
+	c.mu.Unlock()
+	if !powered {
+		return fmt.Errorf("pvesim: unlock of guest %d on %s: %w", vmid, node, errOff)
+	}
+	if kind == "" {
+		kind = "qemu"
+	}
+	p := configPath(node, kind, vmid)
+	data, e := c.fsRead(n, p)
+	if e != success {
+		//lint:ignore ST1005 PVE's own words
+		return fmt.Errorf("Configuration file '%s' does not exist", p)
+	}
+	if e := c.fsWrite(context.Background(), n, p, editConfig(data, map[string]string{"lock": ""})); e != success {
+		return fmt.Errorf("unable to open file '/etc/pve/%s.tmp.%d' - %s", p, os.Getpid(), e.text())
+	}
+	return nil
 }
 
 // TaskStatus is a task's exit status once its worker is gone. Errors if nobody knows the task.

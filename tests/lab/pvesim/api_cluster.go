@@ -1,9 +1,9 @@
 package pvesim
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
+	"fmt"
 	"strconv"
+	"strings"
 )
 
 func apiVersion(*call) (any, error) {
@@ -33,47 +33,58 @@ func flag(b bool) int {
 	return 0
 }
 
-func apiHAResources(q *call) (any, error) {
-	rows := []object{}
-	for _, row := range q.haRows() {
-		if kind := q.params["type"]; kind == "" || row["type"] == kind {
-			rows = append(rows, row)
-		}
-	}
-	return shuffled(rows), nil
-}
-
-func apiHAResource(q *call) (any, error) {
-	for _, row := range q.haRows() {
-		if row["sid"] == q.path["sid"] {
-			return row, nil
-		}
-	}
-	return nil, die("no such resource '%s'", q.path["sid"])
-}
-
-func (q *call) haRows() []object {
-	data := q.file("ha/resources.cfg")
-	sum := sha1.Sum(data)
-	var rows []object
-	for _, s := range parseSections(data) {
-		row := object{"sid": s.kind + ":" + s.id, "type": s.kind, "digest": hex.EncodeToString(sum[:])}
-		for k, v := range s.props {
-			if n, err := strconv.Atoi(v); err == nil && k != "comment" {
-				row[k] = n
-			} else {
-				row[k] = v
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
 // quorate is check_cfs_quorum: what starts, moves and creates guests asks it first.
 func (q *call) quorate() *apiError {
 	if !q.c.Quorate(q.n.Name) {
 		return die("cluster not ready - no quorum?")
 	}
 	return nil
+}
+
+// apiNextID is the lowest VMID that nobody has, as a string.
+func apiNextID(q *call) (any, error) {
+	taken := q.view().vms
+	if v, ok := q.params["vmid"]; ok {
+		if _, used := taken[atoiDefault(v, 0)]; used {
+			return nil, badParam("vmid", fmt.Sprintf("VM %s already exists", v))
+		}
+		return v, nil
+	}
+	for id := 100; ; id++ {
+		if _, used := taken[id]; !used {
+			return strconv.Itoa(id), nil
+		}
+	}
+}
+
+// apiConfigNodes shows the nodes of corosync.conf; all its values are strings.
+func apiConfigNodes(q *call) (any, error) {
+	rows := []object{}
+	for _, block := range strings.Split(string(q.file("corosync.conf")), "node {")[1:] {
+		body, _, _ := strings.Cut(block, "}")
+		row := object{}
+		for line := range strings.Lines(body) {
+			if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+				row[key] = value
+			}
+		}
+		row["node"] = row["name"]
+		rows = append(rows, row)
+	}
+	return shuffled(rows), nil
+}
+
+// apiClusterTasks shows what the nodes told each other about their newest tasks. The last words of a node that is
+// gone stay.
+func apiClusterTasks(q *call) (any, error) {
+	rows := []object{}
+	for _, name := range q.c.order {
+		for _, row := range q.n.stats.taskList(name) {
+			u, _ := parseUPID(row["upid"].(string))
+			if q.who.has("Sys.Audit") || u.ownedBy(q.who) {
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows, nil
 }

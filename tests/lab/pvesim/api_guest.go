@@ -148,11 +148,3 @@ func apiGuestStatus(q *call) (any, error) {
 	}
 	return row, nil
 }
-
-func apiGuestConfig(q *call) (any, error) {
-	g, err := q.c.guestAt(q.n, q.kind(), q.vmid())
-	if err != nil {
-		return nil, err
-	}
-	return g.cfg.api(q.flag("current")), nil
-}

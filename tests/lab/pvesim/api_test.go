@@ -34,7 +34,8 @@ func TestAuthentication(t *testing.T) {
 		{"unknown method", as(testToken, testSecret), "DELETE", "/version", 501, "Method 'DELETE /version' not implemented"},
 		{"unknown node", as(testToken, testSecret), "GET", "/nodes/nope/status", 500,
 			"hostname lookup 'nope' failed - failed to get address info for: nope: Temporary failure in name resolution"},
-		{"password", nil, "POST", "/access/ticket", 401, "authentication failure"},
+		{"password", nil, "POST", "/access/ticket?username=root@pam&password=x", 401, "authentication failure"},
+		{"no password", nil, "POST", "/access/ticket?username=root@pam", 400, "Parameter verification failed."},
 	}
 	for _, tt := range tests {
 		began := time.Now()

@@ -1,10 +1,9 @@
 package pvesim
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,33 +15,45 @@ type guestConfig struct {
 	description string
 	values      map[string]string // the main section
 	pending     map[string]string
+	snapshots   []snapshot
 	raw         [][2]string // lxc.* lines, in order
 	digest      string
 }
 
+// snapshot is one snapshot's section. Its name is case-sensitive.
+type snapshot struct {
+	name, description string
+	values            map[string]string
+}
+
+// sectionHead is a section's first line. "[PENDING]" and "[special:cloudinit]" are no snapshots.
+var sectionHead = regexp.MustCompile(`^\[([a-zA-Z0-9_:-]+)\]\s*$`)
+
 func parseConfig(kind string, data []byte) *guestConfig {
-	sum := sha1.Sum(data)
-	c := &guestConfig{kind: kind, values: map[string]string{}, pending: map[string]string{}, digest: hex.EncodeToString(sum[:])}
-	into, main := c.values, true
-	var descr strings.Builder
+	c := &guestConfig{kind: kind, values: map[string]string{}, pending: map[string]string{}, digest: digest(data)}
+	into, descr := c.values, &c.description
+	special := map[string]string{}
+	var ignored string
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimRight(line, "\n")
-		switch {
-		case strings.HasPrefix(line, "["):
-			main = false
-			into = map[string]string{} // a snapshot: not ours to show
-			if strings.EqualFold(line, "[PENDING]") {
-				into = c.pending
+		if m := sectionHead.FindStringSubmatch(line); m != nil {
+			switch {
+			case strings.EqualFold(m[1], "pending"):
+				into, descr = c.pending, &ignored
+			case strings.HasPrefix(strings.ToLower(m[1]), "special:"):
+				into, descr = special, &ignored
+			default:
+				c.snapshots = append(c.snapshots, snapshot{name: m[1], values: map[string]string{}})
+				into, descr = c.snapshots[len(c.snapshots)-1].values, &c.snapshots[len(c.snapshots)-1].description
 			}
 			continue
-		case strings.HasPrefix(line, "#"):
-			if main {
-				text, err := url.PathUnescape(line[1:])
-				if err != nil {
-					text = line[1:]
-				}
-				descr.WriteString(text + "\n")
+		}
+		if comment, ok := strings.CutPrefix(line, "#"); ok {
+			text, err := url.PathUnescape(comment)
+			if err != nil {
+				text = comment
 			}
+			*descr += text + "\n"
 			continue
 		}
 		key, value, ok := strings.Cut(line, ":")
@@ -51,14 +62,13 @@ func parseConfig(kind string, data []byte) *guestConfig {
 		}
 		value = strings.TrimSpace(value)
 		if kind == "lxc" && strings.HasPrefix(key, "lxc.") {
-			if main {
+			if descr == &c.description {
 				c.raw = append(c.raw, [2]string{key, value})
 			}
 			continue
 		}
 		into[key] = value
 	}
-	c.description = descr.String()
 	if kind == "qemu" {
 		c.description = strings.TrimRight(c.description, " \n\t")
 	}
@@ -85,8 +95,8 @@ func (c *guestConfig) api(current bool) object {
 	if !current {
 		for k, v := range c.pending {
 			if k == "delete" {
-				for _, gone := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == ';' }) {
-					delete(values, gone)
+				for _, gone := range splitList(v) {
+					delete(values, strings.TrimPrefix(gone, "!"))
 				}
 				continue
 			}
@@ -223,72 +233,4 @@ func parseSize(s string) int64 {
 		return 0
 	}
 	return n << shift
-}
-
-// editConfig sets (or with value "" removes) keys of the main section and writes that section as Proxmox does:
-// comments first, then the keys sorted. Other sections stay as they are.
-func editConfig(data []byte, edits map[string]string) []byte {
-	head, rest := string(data), ""
-	if i := strings.Index("\n"+head, "\n["); i >= 0 {
-		head, rest = head[:i], head[i:]
-	}
-	var comments, raw []string
-	values := map[string]string{}
-	for line := range strings.Lines(head) {
-		line = strings.TrimRight(line, "\n")
-		key, value, ok := strings.Cut(line, ":")
-		switch {
-		case strings.HasPrefix(line, "#"):
-			comments = append(comments, line)
-		case strings.HasPrefix(line, "lxc."):
-			raw = append(raw, line)
-		case ok:
-			values[key] = strings.TrimSpace(value)
-		}
-	}
-	for key, value := range edits {
-		switch {
-		case key == "description":
-			comments = describe(value)
-		case value == "":
-			delete(values, key)
-		default:
-			values[key] = value
-		}
-	}
-	var b strings.Builder
-	for _, line := range comments {
-		b.WriteString(line + "\n")
-	}
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		b.WriteString(key + ": " + values[key] + "\n")
-	}
-	for _, line := range raw {
-		b.WriteString(line + "\n")
-	}
-	if rest != "" {
-		b.WriteString("\n")
-	}
-	return []byte(b.String() + rest)
-}
-
-// describe writes a description as comment lines; bytes outside of plain text are percent-coded.
-func describe(text string) []string {
-	if text == "" {
-		return nil
-	}
-	var out []string
-	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		var b strings.Builder
-		b.WriteString("#")
-		for _, ch := range []byte(line) {
-			if ch < 0x20 || ch == '%' || ch == ':' || ch > 0x7e {
-				b.WriteString("%" + strings.ToUpper(hex.EncodeToString([]byte{ch})))
-			} else {
-				b.WriteByte(ch)
-			}
-		}
-		out = append(out, b.String())
-	}
-	return out
 }

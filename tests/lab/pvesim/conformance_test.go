@@ -162,7 +162,8 @@ func (l *testLab) broadcastAll() {
 func recordedLab(t *testing.T) *testLab {
 	lab := newTestLab(t, "n", 3, func(o *Options) {
 		o.Tokens = []Token{{ID: "ha@pve!sep", Secret: "sep", Privileges: minimalRole}, {ID: "ha@pve!full", Secret: "full", Privileges: minimalRole},
-			{ID: "ha@pve!none", Secret: "none"}, {ID: "root@pam!t1", Secret: "t1"}}
+			{ID: "ha@pve!none", Secret: "none"}, {ID: "root@pam!t1", Secret: "t1"},
+			{ID: "ha@pve!all", Secret: "all", Privileges: allPrivileges}}
 		o.Storages[0].Content = "images,iso,vztmpl,rootdir"
 		o.Storages[1].Content = "rootdir,images"
 	})
@@ -180,17 +181,20 @@ func recordedLab(t *testing.T) *testLab {
 	return lab
 }
 
-func recordedDir(t *testing.T) string {
+// sharedDir holds what was recorded of a real Proxmox cluster, and its API's schema.
+func sharedDir(t *testing.T) string {
 	dir := "../../../../shared"
 	if env := os.Getenv("BASCULE_SHARED"); env != "" {
 		dir = env
 	}
-	dir = filepath.Join(dir, "pve/recorded")
+	dir = filepath.Join(dir, "pve")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no recordings of a real Proxmox cluster: %v (set BASCULE_SHARED to the directory that has pve/recorded)", err)
+		t.Skipf("nothing recorded of a real Proxmox cluster: %v (set BASCULE_SHARED to the directory that has pve/)", err)
 	}
 	return dir
 }
+
+func recordedDir(t *testing.T) string { return filepath.Join(sharedDir(t), "recorded") }
 
 type recording struct {
 	Request struct {

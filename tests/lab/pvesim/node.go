@@ -34,7 +34,9 @@ type node struct {
 	bootedAt time.Time
 	session  context.Context // ends with the power
 	off      context.CancelFunc
-	servers  []func() // what PowerOff closes
+	servers  []func()      // what PowerOff closes
+	api      func()        // ends pveproxy; nil while it is not running
+	stopped  chan struct{} // closed when pveproxy is stopped while the node lives on
 }
 
 func newNode(c *Cluster, spec NodeSpec) (*node, error) {
@@ -139,14 +141,10 @@ func (c *Cluster) listen(session context.Context, n *node) (closers []func(), er
 			}
 		}
 	}()
-	api, err := net.Listen("tcp", net.JoinHostPort(n.Bind, fmt.Sprint(c.opt.APIPort)))
-	if err != nil {
-		return nil, fmt.Errorf("listening for the API failed: %w", err)
+	if err := c.openAPI(session, n); err != nil {
+		return nil, err
 	}
-	server := &apiServer{c: c, n: n, ctx: session, conns: map[net.Conn]bool{}}
-	closers = append(closers, func() { api.Close(); server.drop() })
-	c.wg.Add(1)
-	go func() { defer c.wg.Done(); server.serve(api) }()
+	closers = append(closers, func() { c.closeAPI(n) })
 	for name, handler := range map[string]http.Handler{
 		"pmxcfs.sock": &fsServer{c: c, n: n},
 		"pvesim.sock": &controlServer{c: c, n: n},

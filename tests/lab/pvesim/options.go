@@ -32,6 +32,9 @@ type Options struct {
 	RootCA []byte
 	// APIPort of every node; default 8006.
 	APIPort int
+	// LinkDown says how a cut looks to a proxy. False: packets vanish, as behind a firewall or with a host that hangs, and the
+	// proxy waits ProxyBlackhole. True: nobody answers for the address, and it gives up after ProxyNoRoute.
+	LinkDown bool
 	// Executable is started in the roles of workers and guests; its main must call RunChild. Default os.Executable().
 	Executable string
 	Log        func(format string, args ...any)

@@ -35,72 +35,6 @@ func (q *call) file(p string) []byte {
 	return data
 }
 
-// endpoint is one method of one path.
-type endpoint struct {
-	method, path string
-	perm         string // "path privileges"; "" for everybody; {vmid} etc. are filled in
-	schema       schema
-	handler      func(*call) (any, error)
-}
-
-var guestActions = map[string]schema{
-	"qemu start":    {"skiplock": "bool", "timeout": "int", "machine": "string", "force-cpu": "string", "stateuri": "string", "targetstorage": "string"},
-	"qemu stop":     {"skiplock": "bool", "timeout": "int", "keepActive": "bool", "overrule-shutdown": "bool"},
-	"qemu shutdown": {"skiplock": "bool", "timeout": "int", "keepActive": "bool", "forceStop": "bool"},
-	"lxc start":     {"skiplock": "bool", "debug": "bool"},
-	"lxc stop":      {"skiplock": "bool", "overrule-shutdown": "bool"},
-	"lxc shutdown":  {"timeout": "int", "forceStop": "bool"},
-}
-
-// endpoints is filled by init: the handlers refer to it through the router.
-var endpoints []endpoint
-
-func init() {
-	audit := "/ Sys.Audit"
-	endpoints = []endpoint{
-		{"GET", "/version", "", nil, apiVersion},
-		{"GET", "/access/permissions", "", schema{"path": "string", "userid": "string"}, apiPermissions},
-		{"GET", "/cluster/status", audit, nil, apiClusterStatus},
-		{"GET", "/cluster/resources", "", schema{"type": "enum vm,storage,node,sdn"}, apiResources},
-		{"GET", "/cluster/ha/resources", audit, schema{"type": "enum ct,vm"}, apiHAResources},
-		{"GET", "/cluster/ha/resources/{sid}", audit, nil, apiHAResource},
-		{"GET", "/nodes", "", nil, apiNodes},
-		{"GET", "/nodes/{node}/status", "/nodes/{node} Sys.Audit", nil, apiNodeStatus},
-		{"GET", "/nodes/{node}/tasks", "", schema{"source": "enum archive,active,all", "vmid": "int", "since": "int", "until": "int",
-			"start": "int", "limit": "int", "typefilter": "string", "userfilter": "string", "statusfilter": "string", "errors": "bool"}, apiTasks},
-		{"GET", "/nodes/{node}/tasks/{upid}/status", "", nil, apiTaskStatus},
-		{"GET", "/nodes/{node}/tasks/{upid}/log", "", schema{"start": "int", "limit": "int", "download": "bool"}, apiTaskLog},
-		{"DELETE", "/nodes/{node}/tasks/{upid}", "", nil, apiTaskStop},
-		{"GET", "/nodes/{node}/storage", "", schema{"storage": "string", "content": "string", "enabled": "bool", "target": "node", "format": "bool"}, apiNodeStorage},
-		{"GET", "/nodes/{node}/storage/{storage}/status", "/storage/{storage} Datastore.Audit|Datastore.AllocateSpace", nil, apiStorageStatus},
-		{"GET", "/storage", "", schema{"type": "string"}, apiStorages},
-		{"GET", "/storage/{storage}", "/storage/{storage} Datastore.Allocate", nil, apiStorage},
-		{"GET", "/pools", "", schema{"poolid": "string", "type": "enum qemu,lxc,storage"}, apiPools},
-		{"GET", "/pools/{poolid}", "/pool/{poolid} Pool.Audit", schema{"type": "enum qemu,lxc,storage"}, apiPool},
-	}
-	for _, kind := range []string{"qemu", "lxc"} {
-		list, guest := "/nodes/{node}/"+kind, "/nodes/{node}/"+kind+"/{vmid}"
-		show := schema{"current": "bool", "snapshot": "string"}
-		endpoints = append(endpoints,
-			endpoint{"GET", list, "", schema{"full": "bool"}, apiGuestList},
-			endpoint{"GET", guest + "/config", "/vms/{vmid} VM.Audit", show, apiGuestConfig},
-			endpoint{"PUT", guest + "/config", "/vms/{vmid} " + configPrivs[kind], configSchemas[kind], apiSetConfig},
-			endpoint{"GET", guest + "/status/current", "/vms/{vmid} VM.Audit", nil, apiGuestStatus},
-			endpoint{"GET", guest + "/migrate", "/vms/{vmid} VM.Migrate", schema{"target": "node"}, apiMigratePreconditions},
-		)
-		for _, action := range []string{"start", "stop", "shutdown"} {
-			endpoints = append(endpoints, endpoint{"POST", guest + "/status/" + action, "/vms/{vmid} VM.PowerMgmt",
-				guestActions[kind+" "+action], apiGuestAction(action)})
-		}
-	}
-	endpoints = append(endpoints,
-		endpoint{"POST", "/nodes/{node}/qemu/{vmid}/migrate", "/vms/{vmid} VM.Migrate", schema{"target": "!node", "online": "bool", "force": "bool",
-			"with-local-disks": "bool", "with-conntrack-state": "bool", "targetstorage": "string", "bwlimit": "int",
-			"migration_type": "enum secure,insecure", "migration_network": "string"}, apiMigrate},
-		endpoint{"POST", "/nodes/{node}/lxc/{vmid}/migrate", "/vms/{vmid} VM.Migrate", schema{"target": "!node", "online": "bool", "restart": "bool",
-			"timeout": "int", "target-storage": "string", "bwlimit": "int"}, apiMigrate})
-}
-
 // match finds the endpoint of a path; its variables are unescaped.
 func match(method, path string) (*endpoint, map[string]string) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
@@ -134,6 +68,9 @@ func (c *Cluster) answer(ctx context.Context, n *node, q *request) *response {
 		return &response{status: 404, reason: "no such file '" + q.path + "'"}
 	}
 	if q.method == "POST" && q.path == "/access/ticket" {
+		if err := parameters["POST /access/ticket"].verify(q.params, nil); err != nil {
+			return err.response()
+		}
 		if !sleep(ctx, c.opt.AuthFail) {
 			return nil
 		}
@@ -149,6 +86,11 @@ func (c *Cluster) answer(ctx context.Context, n *node, q *request) *response {
 	e, vars := match(q.method, q.path)
 	if e == nil {
 		return (&apiError{status: 501, message: "Method '" + q.method + " " + q.path + "' not implemented", bare: true}).response()
+	}
+	for name, v := range q.params {
+		if inPath, ok := vars[name]; ok && inPath != v {
+			return badParam(name, "duplicate parameter (already defined in URI) with conflicting values!").response()
+		}
 	}
 	if err := permitted(who, e.perm, vars); err != nil {
 		return err.response()
@@ -182,7 +124,11 @@ func permitted(who *caller, perm string, vars map[string]string) *apiError {
 }
 
 func (q *call) run(e *endpoint) *response {
-	if err := e.schema.verify(q.params, q.path); err != nil {
+	accepts := e.accepts()
+	if err := accepts.verify(q.params, q.path); err != nil {
+		return err.response()
+	}
+	if err := accepts.restricted(q.params, q.who); err != nil {
 		return err.response()
 	}
 	data, err := e.handler(q)
@@ -197,55 +143,6 @@ func (q *call) run(e *endpoint) *response {
 		return r.response()
 	}
 	return result{data: data}.response()
-}
-
-// proxy passes a call on to another node, as pveproxy does: what is down or cut off shows only after long delays.
-func (c *Cluster) proxy(ctx context.Context, from, to *node, run func() *response) *response {
-	gone := func(status int, reason string) *response {
-		return (&apiError{status: status, message: reason, empty: true}).response()
-	}
-	c.mu.Lock()
-	powered, connected, session := to.powered, c.connectedLocked(from.Name, to.Name), to.session
-	dead := c.now().Sub(c.lost[to.Name])
-	c.mu.Unlock()
-	switch {
-	case !powered:
-		delay := c.opt.ProxyNoRoute
-		if dead < c.opt.ARPExpiry {
-			delay = c.opt.ProxyNoRouteSoon
-		}
-		if !sleep(ctx, delay) {
-			return nil
-		}
-		return gone(595, "No route to host")
-	case !connected:
-		if !sleep(ctx, c.opt.ProxyBlackhole) {
-			return nil
-		}
-		return gone(595, "Connection timed out")
-	}
-	done := make(chan *response, 1)
-	go func() {
-		limit, cancel := context.WithTimeout(session, c.opt.ProxyBlackhole)
-		defer cancel()
-		if c.thawed(limit, to) {
-			done <- run()
-		}
-	}()
-	timeout, cancel := context.WithTimeout(ctx, c.opt.ProxyBlackhole)
-	defer cancel()
-	select {
-	case resp := <-done:
-		if c.connected(from.Name, to.Name) {
-			return resp
-		}
-		<-timeout.Done() // carried out, but the answer is lost
-	case <-timeout.Done():
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return gone(596, "Connection timed out")
 }
 
 func intParam(params map[string]string, name string, def int) int {

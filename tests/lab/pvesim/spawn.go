@@ -112,11 +112,13 @@ func (c *Cluster) startWorker(n *node, spec workerSpec) (*task, error) {
 		log.Close()
 	}
 	t := n.tasks.add(u)
+	c.tellTasks(n)
 	go func() { // ends with the worker, which Close does not wait for
 		cmd.Wait() // how it ended is in the task's log
 		if err := n.tasks.finish(t, c.now()); err != nil {
 			c.opt.Log("%v", err)
 		}
+		c.tellTasks(n)
 		c.opt.Log("pvesim: end task %s %s", u, t.status)
 	}()
 	ready.SetReadDeadline(time.Now().Add(5 * time.Second))

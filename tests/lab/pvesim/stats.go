@@ -3,6 +3,7 @@ package pvesim
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +15,8 @@ type statStore struct {
 	mu     sync.Mutex
 	guests map[int]stat
 	nodes  map[string]stat
-	stores map[string]stat // "node/storage"
+	stores map[string]stat     // "node/storage"
+	tasks  map[string][]object // node → its newest tasks; these never expire
 }
 
 // stat is one broadcast: the fields of its row, and when it came.
@@ -34,6 +36,7 @@ func (s *statStore) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.guests, s.nodes, s.stores = map[int]stat{}, map[string]stat{}, map[string]stat{}
+	s.tasks = map[string][]object{}
 }
 
 func (s *statStore) receive(b *broadcast) {
@@ -46,6 +49,30 @@ func (s *statStore) receive(b *broadcast) {
 	for name, row := range b.stores {
 		s.stores[b.node+"/"+name] = stat{b.at, row}
 	}
+}
+
+// tellTasks sends a node's list of tasks around its ring, as happens with every start and end of one.
+func (c *Cluster) tellTasks(n *node) {
+	list := n.tasks.shortList()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for peer := range c.ring.nodes[n.Name].ring {
+		if c.nodes[peer].powered {
+			c.nodes[peer].stats.receiveTasks(n.Name, list)
+		}
+	}
+}
+
+func (s *statStore) receiveTasks(node string, list []object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tasks[node] = list
+}
+
+func (s *statStore) taskList(node string) []object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.tasks[node])
 }
 
 // fresh copies a row unless it has expired.
@@ -104,6 +131,7 @@ func (c *Cluster) Broadcast(name string) {
 	if n == nil {
 		return
 	}
+	c.tellTasks(n)
 	b := &broadcast{node: name, at: c.now(), guests: map[int]object{}, stores: map[string]object{}}
 	var used int64 = 1 << 30
 	for _, g := range c.guestsOn(n) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -151,6 +152,25 @@ func (t *task) listRow() object {
 	return row
 }
 
+// shortList is what a node tells the others of its tasks: the 25 newest, in the shape of GET /cluster/tasks.
+func (s *taskStore) shortList() []object {
+	active, archive := s.newestFirst()
+	rows := []object{}
+	for _, t := range append(active, archive...) {
+		if len(rows) == 25 {
+			break
+		}
+		row := t.upid.row()
+		delete(row, "pstart")
+		if !t.running() {
+			delete(row, "pid")
+			row["saved"], row["status"], row["endtime"] = "1", t.status, t.end
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
 // ownedBy says whether a caller started the task. A user owns what its tokens started, a token only its own.
 func (u upid) ownedBy(w *caller) bool {
 	user, _, _ := strings.Cut(u.user, "!")
@@ -178,8 +198,8 @@ func apiTasks(q *call) (any, error) {
 			rows = append(rows, t.listRow())
 		}
 	}
-	if total == 0 && source == "active" {
-		return rows, nil
+	if total == 0 {
+		return rows, nil // a total of zero is left out
 	}
 	return result{data: rows, total: &total}, nil
 }
@@ -204,8 +224,26 @@ func (q *call) selects(t *task) bool {
 	if v := intParam(p, "until", 0); v != 0 && t.upid.start > int64(v) {
 		return false
 	}
+	if v, ok := p["statusfilter"]; ok && !slices.ContainsFunc(splitList(v), func(want string) bool { return t.outcome() == strings.ToLower(want) }) {
+		return false
+	}
 	failed := !t.running() && t.status != "OK"
 	return !q.flag("errors") || failed
+}
+
+// outcome sorts exit statuses as the list's filter does.
+func (t *task) outcome() string {
+	switch {
+	case t.running():
+		return "running"
+	case t.status == "OK":
+		return "ok"
+	case t.status == "unexpected status":
+		return "unknown"
+	case strings.HasPrefix(t.status, "WARNINGS: "):
+		return "warning"
+	}
+	return "error"
 }
 
 // task finds the task a path names, with the checks that the task calls share.

@@ -101,7 +101,8 @@ func powerFailure(error) {
 func (w *worker) run() error {
 	actions := map[string]func() error{
 		"qemu start": w.startVM, "qemu stop": w.stopVM, "qemu shutdown": w.shutdownVM, "qemu migrate": w.migrateVM,
-		"lxc start": w.startCT, "lxc stop": w.stopCT, "lxc shutdown": w.shutdownCT, "lxc migrate": w.migrateCT,
+		"qemu config": w.setConfig,
+		"lxc start":   w.startCT, "lxc stop": w.stopCT, "lxc shutdown": w.shutdownCT, "lxc migrate": w.migrateCT,
 		" startall": w.startAll, " stopall": w.stopAll,
 	}
 	if w.spec.Action == "ha" {
@@ -199,6 +200,22 @@ func (w *worker) config(node string) (*guestConfig, error) {
 		return nil, fmt.Errorf("unable to open file '/etc/pve/%s' - %w", p, err)
 	}
 	return parseConfig(w.spec.Kind, data), nil
+}
+
+// takePending makes pending changes real before a start.
+func (w *worker) takePending(cfg *guestConfig) (*guestConfig, error) {
+	if len(cfg.pending) == 0 {
+		return cfg, nil
+	}
+	p := configPath(w.spec.Node, w.spec.Kind, w.spec.VMID)
+	data, err := w.fs.read(p)
+	if err != nil {
+		return nil, fmt.Errorf("unable to open file '/etc/pve/%s' - %w", p, err)
+	}
+	if err := w.fs.write(p, applyPending(data)); err != nil {
+		return nil, fmt.Errorf("unable to open file '/etc/pve/%s.tmp.%d' - %w", p, os.Getpid(), err)
+	}
+	return w.config(w.spec.Node)
 }
 
 // checkLock refuses a locked guest, but for locks that this action may ignore.

@@ -28,6 +28,9 @@ func (w *worker) startCT() error {
 	if _, running := findGuest(w.spec.Dir, "lxc", w.spec.VMID); running {
 		return fmt.Errorf("CT %d already running", w.spec.VMID)
 	}
+	if cfg, err = w.takePending(cfg); err != nil {
+		return err
+	}
 	if err := w.checkVolumes(cfg); err != nil {
 		return err
 	}

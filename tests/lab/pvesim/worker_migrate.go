@@ -40,6 +40,12 @@ func (m *migration) remote(op string) error {
 
 func (m *migration) address() string { return m.spec.Address[m.target] }
 
+// ssh is the command line with which a migration reaches its target, as task logs show it.
+func (m *migration) ssh() string {
+	return fmt.Sprintf("/usr/bin/ssh -e none -o 'BatchMode=yes' -o 'HostKeyAlias=%[1]s' -o 'UserKnownHostsFile=/etc/pve/nodes/%[1]s/ssh_known_hosts' "+
+		"-o 'GlobalKnownHostsFile=none' root@%[2]s", m.target, m.address())
+}
+
 func (m *migration) duration() string {
 	s := int(time.Since(m.began).Seconds())
 	return fmt.Sprintf("%02d:%02d:%02d", s/3600, s/60%60, s%60)
@@ -53,7 +59,7 @@ func (m *migration) abort(err error) error {
 // connect is the first contact with the target; an unreachable one costs seconds and ends the migration.
 func (m *migration) connect() error {
 	if err := m.remote("connect"); err != nil {
-		m.stamp("# /usr/bin/ssh -e none -o 'BatchMode=yes' -o 'HostKeyAlias=%s' root@%s /bin/true", m.target, m.address())
+		m.stamp("# %s /bin/true", m.ssh())
 		m.stamp("ssh: connect to host %s port 22: %v", m.address(), err)
 		//lint:ignore ST1005 PVE's own words
 		return errors.New("Can't connect to destination address using public key")
@@ -157,6 +163,9 @@ func (w *worker) migrateVM() error {
 	if err := w.failure(); err != nil {
 		return err
 	}
+	if m.running {
+		w.stamp("conntrack state migration not supported or disabled, active connections might get dropped")
+	}
 	if err := m.connect(); err != nil {
 		return m.abort(err)
 	}
@@ -189,8 +198,11 @@ func (m *migration) live() error {
 	if err := m.remote("incoming"); err != nil {
 		return m.giveUp(fmt.Errorf("online migrate failure - remote command failed: %w", err))
 	}
-	m.stamp("start remote tunnel")
-	m.stamp("starting online/live migration on unix:/run/qemu-server/%d.migrate", m.spec.VMID)
+	socket := fmt.Sprintf("unix:/run/qemu-server/%d.migrate", m.spec.VMID)
+	for _, line := range []string{"start remote tunnel", "ssh tunnel ver 1", "starting online/live migration on " + socket, "set migration capabilities",
+		"migration downtime limit: 100 ms", "migration cachesize: 8.0 MiB", "set migration parameters", "start migrate command to " + socket} {
+		m.stamp("%s", line)
+	}
 	if err := m.transfer(m.spec.Timing.Migrate); err != nil {
 		m.remote("cancel") // it may be what failed
 		return m.giveUp(fmt.Errorf("online migrate failure - %w", err))
@@ -199,6 +211,8 @@ func (m *migration) live() error {
 		m.remote("cancel")
 		return m.giveUp(fmt.Errorf("online migrate failure - %w", err))
 	}
+	m.stamp("average migration speed: 64.5 MiB/s - downtime 9 ms")
+	m.stamp("migration completed, transferred 649.1 KiB VM-state")
 	m.stamp("migration status: completed")
 	if err := m.moveConfig(); err != nil {
 		// Real Proxmox leaves both processes paused here: nobody knows who owns the guest.

@@ -39,7 +39,7 @@ func (w *worker) migrateCT() error {
 	err = m.remote("unlock")
 	if m.running {
 		w.stamp("start container on target node")
-		w.stamp("# /usr/bin/ssh -e none -o 'BatchMode=yes' -o 'HostKeyAlias=%s' root@%s pct start %d", m.target, m.address(), w.spec.VMID)
+		w.stamp("# %s pct start %d", m.ssh(), w.spec.VMID)
 		err = errors.Join(err, m.remote("run"))
 	}
 	return m.complete(err)

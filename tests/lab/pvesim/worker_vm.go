@@ -40,6 +40,11 @@ func (w *worker) startVM() error {
 	if _, running := findGuest(w.spec.Dir, "qemu", w.spec.VMID); running {
 		return fmt.Errorf("VM %d already running", w.spec.VMID)
 	}
+	if w.spec.Incoming == "" {
+		if cfg, err = w.takePending(cfg); err != nil {
+			return err
+		}
+	}
 	if err := w.checkVolumes(cfg); err != nil {
 		return err
 	}
