@@ -12,6 +12,7 @@
 #   make sim-mutants      deliberate bugs, and the simulated site that catches each (about 8 minutes)
 #   make sim-cover        what the simulated sites and scenarios execute of the deciding code
 #   make peer-scenarios DIR=...  another system's regression suite, played here
+#   make pve-conformance  the lab's Proxmox against what was recorded of a real one (SHARED=directory that has pve/; 1 minute)
 #   make fencing-real     every fencing method against the real thing (about 6 minutes; installs packages)
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 
@@ -22,6 +23,7 @@ SEEDS    ?= 2000
 SEED0    ?= 0
 DIR      ?= ../shared/peer-scenarios
 FENCING  ?= redfish
+SHARED   ?= ../shared
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Reproducible: the same commit gives the same bytes in any directory.
@@ -33,7 +35,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios fencing-real e2e e2e-some demo bench-failover bench-load idle fuzz clean
+.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some demo bench-failover bench-load idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -105,6 +107,14 @@ sim-cover:
 
 peer-scenarios:
 	$(GO) run ./tests/scenarios/peerrun $(DIR)
+
+# Recorded requests replayed, and every parameter of every route against the API's schema. Runs the test's own binary, so
+# that RESULT is the last line. Without the recordings the tests skip, and say so.
+pve-conformance:
+	@dir=$$(mktemp -d) && trap 'rm -rf $$dir' EXIT && $(GO) test -c -o $$dir/pvesim.test ./tests/lab/pvesim || exit 1; \
+	shared=$$(realpath -m '$(SHARED)'); cd tests/lab/pvesim && \
+	BASCULE_SHARED=$$shared $$dir/pvesim.test -test.v -test.run 'TestConformance|TestSchema|TestRecordings|TestDelays|TestNotes' -result >$$dir/log; status=$$?; \
+	grep -E -- '--- (FAIL|SKIP)|_test.go:|^RESULT' $$dir/log; exit $$status
 
 # Every fencing method against the real thing; installs Debian packages.
 fencing-real:

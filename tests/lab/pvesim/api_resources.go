@@ -25,7 +25,9 @@ func apiResources(q *call) (any, error) {
 	}
 	if want("node") {
 		for _, row := range q.nodeRows() {
-			row["cgroup-mode"] = 2
+			if q.n.stats.heardOf(row["node"].(string)) {
+				row["cgroup-mode"] = 2 // told once; it does not expire
+			}
 			rows = append(rows, row)
 		}
 	}

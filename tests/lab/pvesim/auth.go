@@ -6,12 +6,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // authenticator knows the tokens and one ticket of root@pam.
 type authenticator struct {
-	tokens       map[string]Token
 	ticket, csrf string
+
+	mu     sync.Mutex
+	tokens map[string]Token
 }
 
 func newAuthenticator(tokens []Token, ticket, csrf string) *authenticator {
@@ -25,6 +28,23 @@ func newAuthenticator(tokens []Token, ticket, csrf string) *authenticator {
 // RootTicket is a ticket of root@pam (the cookie PVEAuthCookie) and its CSRF prevention token. A token never is
 // root@pam: some calls need this.
 func (c *Cluster) RootTicket() (ticket, csrf string) { return c.auth.ticket, c.auth.csrf }
+
+// SetPrivileges gives a token another role, from the next request on. Unknown tokens are ignored.
+func (c *Cluster) SetPrivileges(token string, privileges ...string) {
+	c.auth.mu.Lock()
+	defer c.auth.mu.Unlock()
+	if t, ok := c.auth.tokens[token]; ok {
+		t.Privileges = privileges
+		c.auth.tokens[token] = t
+	}
+}
+
+func (a *authenticator) token(id string) (Token, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, ok := a.tokens[id]
+	return t, ok
+}
 
 // caller is who makes a request.
 type caller struct {
@@ -59,7 +79,7 @@ func (a *authenticator) check(q *request) (*caller, *apiError) {
 		if m == nil {
 			return nil, unauthorized("Authentication failed!")
 		}
-		tok, known := a.tokens[m[1]]
+		tok, known := a.token(m[1])
 		if !known || subtle.ConstantTimeCompare([]byte(tok.Secret), []byte(m[2])) != 1 {
 			return nil, unauthorized("Authentication failed!")
 		}

@@ -15,6 +15,7 @@ func (c *Cluster) bootGuests(session context.Context, n *node) {
 	if c.WaitQuorate(session, n.Name) != nil {
 		return // switched off before that
 	}
+	defer c.boots.Add(1)
 	starts := false
 	for _, g := range c.guestsOn(n) {
 		starts = starts || g.cfg.onboot()

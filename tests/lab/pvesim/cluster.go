@@ -24,6 +24,7 @@ type Cluster struct {
 	wg     sync.WaitGroup // goroutines that end with the cluster
 
 	waiting atomic.Int32 // writes that wait for a ring at the moment
+	boots   atomic.Int32 // boots whose guests have been started
 
 	mu          sync.Mutex // guards all below and the nodes' mutable fields
 	ring        *corosync

@@ -23,7 +23,11 @@ import (
 
 func TestMain(m *testing.M) {
 	RunChild()
-	os.Exit(m.Run())
+	status := m.Run()
+	if *printsResult {
+		status = printResult(status)
+	}
+	os.Exit(status)
 }
 
 const (
@@ -193,10 +197,18 @@ func (l *testLab) ticket() http.Header {
 }
 
 func (l *testLab) call(node string, header http.Header, method, path string, form url.Values) (reply, error) {
-	var body io.Reader
-	if form != nil {
-		body = strings.NewReader(form.Encode())
+	if form == nil {
+		return l.send(node, header, method, path, nil)
 	}
+	header = header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return l.send(node, header, method, path, strings.NewReader(form.Encode()))
+}
+
+func (l *testLab) send(node string, header http.Header, method, path string, body io.Reader) (reply, error) {
 	req, err := http.NewRequest(method, "https://"+net.JoinHostPort(l.nodes[node].Bind, strconv.Itoa(l.opt.APIPort))+"/api2/json"+path, body)
 	if err != nil {
 		return reply{}, err
@@ -204,9 +216,6 @@ func (l *testLab) call(node string, header http.Header, method, path string, for
 	req.Header = header.Clone()
 	if req.Header == nil {
 		req.Header = http.Header{}
-	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	resp, err := l.client.Do(req)
 	if err != nil {

@@ -103,9 +103,11 @@ func tableDifferences(p param, want map[string]any) []string {
 }
 
 func TestSchema(t *testing.T) {
-	lab := recordedLab(t)
+	lab := recordedLab(t, nil)
 	checked := lab.compareSchema(apiSchema(t))
-	t.Logf("schema_checked=%d", checked)
+	conformance.Lock()
+	conformance.schemaChecked = checked
+	conformance.Unlock()
 }
 
 // compareSchema goes through every route and every parameter of it, and returns how many parameters it compared.

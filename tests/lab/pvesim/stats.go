@@ -97,6 +97,14 @@ func (s *statStore) node(name string, oldest time.Time) (object, bool) {
 	return fresh(st, ok, oldest)
 }
 
+// heardOf says whether a node has ever broadcast since this one's boot.
+func (s *statStore) heardOf(node string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.nodes[node]
+	return ok
+}
+
 func (s *statStore) store(node, name string, oldest time.Time) (object, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
