@@ -15,6 +15,8 @@ const (
 	eFBIG     errno = "EFBIG"
 	eIO       errno = "EIO"
 	eINVAL    errno = "EINVAL"
+	eNOSYS    errno = "ENOSYS"
+	eNOTSUP   errno = "ENOTSUP"
 	// eDOWN never reaches a client: the node lost power while the call was waiting, so its connection is dropped.
 	eDOWN errno = "node is off"
 )
@@ -42,6 +44,10 @@ func (e errno) text() string {
 		return "Input/output error"
 	case eINVAL:
 		return "Invalid argument"
+	case eNOSYS:
+		return "Function not implemented"
+	case eNOTSUP:
+		return "Operation not supported"
 	}
 	return string(e)
 }

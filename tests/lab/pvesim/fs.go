@@ -80,18 +80,9 @@ func (c *Cluster) fsStat(n *node, p string) (fileInfo, errno) {
 	if !ok {
 		return fileInfo{}, eNOENT
 	}
-	info := fileInfo{dir: e.dir, size: int64(len(e.data)), mtime: e.mtime, mode: 0o440}
-	private := p == "priv" || strings.HasPrefix(p, "priv/")
-	switch {
-	case e.dir && private:
-		info.mode = 0o500
-	case e.dir:
-		info.mode = 0o555
-	case private:
-		info.mode = 0o400
-	}
-	if quorate {
-		info.mode |= 0o200
+	info := fileInfo{dir: e.dir, size: int64(len(e.data)), mtime: e.mtime, mode: fullMode(p, e.dir)}
+	if !quorate && p != "" { // the mount point itself does not tell
+		info.mode &^= 0o222
 	}
 	return info, success
 }
@@ -224,7 +215,9 @@ func (c *Cluster) fsMkdir(ctx context.Context, n *node, p string) errno {
 	}, func(t *tree) (*tree, errno) { return t.mkdir(p, c.now()) })
 }
 
-func isVirtual(p string) bool { return p == ".members" || p == ".version" || p == ".vmlist" }
+func isVirtual(p string) bool {
+	return p == ".members" || p == ".version" || p == ".vmlist" || p == ".debug" || p == ".rrd" || p == ".clusterlog"
+}
 
 // virtualLocked makes the content of a virtual file as node n sees it.
 func (c *Cluster) virtualLocked(n *node, p string) ([]byte, bool) {

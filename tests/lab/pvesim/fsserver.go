@@ -18,6 +18,12 @@ type fsRequest struct {
 	Path string `json:"path"`
 	To   string `json:"to"`
 	Data string `json:"data"`
+	// NoReplace is renameat2's RENAME_NOREPLACE.
+	NoReplace bool   `json:"no_replace"`
+	Mode      uint32 `json:"mode"`  // of chmod
+	Owner     string `json:"owner"` // of chown, "user:group"
+	Time      int64  `json:"time"`  // of utime, seconds since 1970
+	Size      int64  `json:"size"`  // of truncate
 }
 
 type fsAnswer struct {
@@ -60,7 +66,14 @@ func (s *fsServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		a.Errno = s.c.fsWrite(ctx, s.n, q.Path, data)
 	case "rename":
-		a.Errno = s.c.fsRename(ctx, s.n, q.Path, q.To)
+		a.Errno = eINVAL // pmxcfs knows no flags, whether the target exists or not
+		if !q.NoReplace {
+			a.Errno = s.c.fsRename(ctx, s.n, q.Path, q.To)
+		}
+	case "create":
+		a.Errno = s.c.fsCreate(ctx, s.n, q.Path)
+	case "open", "access", "truncate", "chmod", "chown", "utime", "symlink", "link", "setxattr":
+		a.Errno = s.c.fsAttr(ctx, s.n, q)
 	case "unlink":
 		a.Errno = s.c.fsRemove(ctx, s.n, q.Path, false)
 	case "rmdir":

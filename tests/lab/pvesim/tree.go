@@ -91,6 +91,18 @@ func (t *tree) dirCheck(p string) errno {
 	return success
 }
 
+// fileAt says whether p is a file.
+func (t *tree) fileAt(p string) errno {
+	e, ok := t.entries[p]
+	if !ok {
+		return eNOENT
+	}
+	if e.dir {
+		return eISDIR
+	}
+	return success
+}
+
 func (t *tree) list(dir string) ([]string, errno) {
 	e, ok := t.entries[dir]
 	if !ok {
