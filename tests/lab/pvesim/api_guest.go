@@ -61,6 +61,18 @@ func (g *guestState) name() string {
 	return "VM " + strconv.Itoa(g.vmid)
 }
 
+// cpus is a number with a fraction for a container that is limited and not given whole cores; one that is neither may
+// use all of its node's.
+func (g *guestState) cpus() any {
+	if g.kind == "qemu" || g.cfg.values["cores"] != "" {
+		return g.cfg.cores()
+	}
+	if limit, err := strconv.ParseFloat(g.cfg.values["cpulimit"], 64); err == nil && limit > 0 {
+		return limit
+	}
+	return g.node.Cores
+}
+
 func (g *guestState) status() string {
 	if g.running {
 		return "running"
@@ -78,7 +90,7 @@ func (g *guestState) qmpStatus() string {
 
 // statRow is what pvestatd broadcasts about the guest.
 func (g *guestState) statRow() object {
-	row := object{"name": g.name(), "status": g.status(), "maxmem": g.cfg.memory(), "maxcpu": g.cfg.cores(), "maxdisk": g.cfg.maxDisk(),
+	row := object{"name": g.name(), "status": g.status(), "maxmem": g.cfg.memory(), "maxcpu": g.cpus(), "maxdisk": g.cfg.maxDisk(),
 		"template": flag(g.cfg.template()), "cpu": 0.0, "mem": int64(0), "memhost": int64(0), "disk": int64(0), "uptime": int64(0),
 		"netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0}
 	if g.running {
@@ -91,7 +103,7 @@ func (g *guestState) uptime() int64 { return int64(processUptime(g.pids.outer).S
 
 // listRow is the guest in GET /nodes/{n}/qemu or lxc.
 func (g *guestState) listRow() object {
-	row := object{"vmid": g.vmid, "name": g.name(), "status": g.status(), "cpus": g.cfg.cores(), "maxmem": g.cfg.memory(),
+	row := object{"vmid": g.vmid, "name": g.name(), "status": g.status(), "cpus": g.cpus(), "maxmem": g.cfg.memory(),
 		"maxdisk": g.cfg.maxDisk(), "cpu": 0, "mem": int64(0), "disk": 0, "netin": 0, "netout": 0, "uptime": int64(0)}
 	for _, key := range []string{"tags", "lock"} {
 		if v := g.cfg.values[key]; v != "" {

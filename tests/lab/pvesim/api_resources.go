@@ -105,6 +105,8 @@ func (q *call) poolRows(guests map[int]object) []object {
 
 func asInt(v any) int64 {
 	switch v := v.(type) {
+	case float64: // the CPUs of a limited container
+		return int64(v)
 	case int:
 		return int64(v)
 	case int64:

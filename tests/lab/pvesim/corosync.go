@@ -38,6 +38,17 @@ func newCorosync(cfg Corosync, names []string) *corosync {
 	return m
 }
 
+// busyShare is the last part of a return to the majority, while the copies of the tree are synchronized.
+const busyShare = 0.1
+
+// synchronizing says whether a node that had been cut off is about to be a member again: pmxcfs then answers EBUSY
+// in passing to writes that arrive.
+func (st *ringNode) synchronizing(now time.Time) bool {
+	returns := len(st.ring) > 0 && !st.quorate && len(st.target) > len(st.ring)
+	window := time.Duration(float64(st.until.Sub(st.changed)) * busyShare)
+	return returns && !st.until.IsZero() && st.until.Sub(now) < window
+}
+
 // power switches a node on or off. Call change afterwards.
 func (m *corosync) power(node string, on bool) {
 	st := m.nodes[node]

@@ -15,6 +15,7 @@ const (
 	eFBIG     errno = "EFBIG"
 	eIO       errno = "EIO"
 	eINVAL    errno = "EINVAL"
+	eBUSY     errno = "EBUSY"
 	eNOSYS    errno = "ENOSYS"
 	eNOTSUP   errno = "ENOTSUP"
 	// eDOWN never reaches a client: the node lost power while the call was waiting, so its connection is dropped.
@@ -44,6 +45,8 @@ func (e errno) text() string {
 		return "Input/output error"
 	case eINVAL:
 		return "Invalid argument"
+	case eBUSY:
+		return "Device or resource busy"
 	case eNOSYS:
 		return "Function not implemented"
 	case eNOTSUP:

@@ -89,7 +89,8 @@ func (c *Cluster) fsStat(n *node, p string) (fileInfo, errno) {
 
 // fsChange carries out one writing operation. lookup is what the kernel finds out by itself before pmxcfs is asked;
 // it neither blocks nor needs quorum. The call blocks while the node's ring re-forms; then the majority's operation
-// succeeds, and the minority's fails with EPERM if it had been waiting and with EACCES if it came later.
+// succeeds, and the minority's fails with EPERM if it had been waiting and with EACCES if it came later. One that
+// arrives at a returning node just before it is a member again is told EBUSY.
 func (c *Cluster) fsChange(ctx context.Context, n *node, lookup func(*tree) errno, apply func(*tree) (*tree, errno)) errno {
 	waited := false
 	for {
@@ -104,6 +105,10 @@ func (c *Cluster) fsChange(ctx context.Context, n *node, lookup func(*tree) errn
 			return e
 		}
 		st := c.ring.nodes[n.Name]
+		if !waited && st.synchronizing(c.now()) {
+			c.mu.Unlock()
+			return eBUSY
+		}
 		if !st.until.IsZero() {
 			until, changed, off := st.until, c.ringChanged, n.session.Done()
 			c.mu.Unlock()

@@ -29,6 +29,8 @@ type GuestSpec struct {
 	Template       bool
 	Description    string
 	Extra          map[string]string // further lines of the config
+	// Sections follows the main section as it is: pending changes, snapshots, "[special:cloudinit]".
+	Sections string
 }
 
 // CreateGuest writes a guest's config and its disk. It works with nodes on or off and needs no quorum: it makes the
@@ -150,7 +152,11 @@ func (g GuestSpec) config(v volume) []byte {
 	if g.Description != "" {
 		values["description"] = g.Description
 	}
-	return editConfig(nil, values)
+	main := editConfig(nil, values)
+	if g.Sections != "" {
+		main = append(main, "\n"+g.Sections...)
+	}
+	return main
 }
 
 // addToPool puts a guest into a pool of user.cfg, which is made if needed.
