@@ -38,6 +38,9 @@ var mayMiss = map[string][]string{
 	"a running and a stopped guest differ in them by the case": {"pid"},
 }
 
+// others are keys that depend on what a guest or storage is like: they may miss in rows about one that the recording has not.
+var others = []string{"tags", "pool", "lock", "serial", "template", "prune-backups", "path", "is_mountpoint", "shared", "nodes"}
+
 // noise are lines of task logs that are no words of Proxmox: artefacts of the recording's lab (README.txt there), and
 // what kvm, lxc and ssh wrote themselves.
 var noise = []string{"is experimental at ", "command 'query-backup' failed", "kvm: ", "run_buffer: ", "lxc_init: ", "__lxc_start: "}
@@ -68,7 +71,8 @@ func normalised(key, s string) string {
 }
 
 // comparison is one case's: free are keys that may miss, surplus or differ in this case, with the reason at the case.
-type comparison struct{ free []string }
+// typesOf are keys of which only the type is compared.
+type comparison struct{ free, typesOf []string }
 
 func listed(lists map[string][]string, key string) bool {
 	for _, keys := range lists {
@@ -94,7 +98,7 @@ func (c comparison) diff(at, within string, got, want any) []string {
 	case []any:
 		return c.list(at, within, got.([]any), want)
 	}
-	may := listed(mayDiffer, key)
+	may := listed(mayDiffer, key) || slices.Contains(c.typesOf, key)
 	for prefix, keys := range mayDifferIn {
 		may = may || strings.HasPrefix(within, prefix) && slices.Contains(keys, key)
 	}
@@ -138,7 +142,8 @@ func (c comparison) object(at, within string, got, may, need map[string]any) []s
 	return out
 }
 
-// list compares rows by their identity; rows without one, or that the recording has not, only by their type's keys.
+// list compares rows by their identity; rows without one by what all recorded rows of their type have in common, and
+// rows about something that the recording has not by their type's keys and types.
 func (c comparison) list(at, within string, got, want []any) []string {
 	if len(want) > 0 && kindOf(want[0]) != "object" {
 		return c.scalars(at, within, got, want)
@@ -159,7 +164,11 @@ func (c comparison) list(at, within string, got, want []any) []string {
 			out = append(out, c.object(at+"["+id+"]", id, row, w, w)...)
 		} else if same := kinds[rowType(row)]; len(same) > 0 {
 			may, need := spread(same)
-			out = append(out, comparison{append(slices.Collect(maps.Keys(scalarsOf(may))), c.free...)}.object(at+"["+rowType(row)+"]", id, row, may, need)...)
+			types := comparison{free: c.free, typesOf: varying(same, id != "")}
+			if id != "" {
+				maps.DeleteFunc(need, func(k string, _ any) bool { return slices.Contains(others, k) })
+			}
+			out = append(out, types.object(at+"["+rowType(row)+"]", id, row, may, need)...)
 		} else if id != "" && slices.Contains(c.free, "extra rows") {
 			continue
 		} else {
@@ -174,15 +183,28 @@ func (c comparison) list(at, within string, got, want []any) []string {
 	return out
 }
 
-// scalarsOf are the keys with plain values: of rows that the recording has not, only their types are compared.
-func scalarsOf(row map[string]any) map[string]any {
-	out := map[string]any{}
-	for k, v := range row {
-		if kind := kindOf(v); kind != "object" && kind != "list" {
-			out[k] = v
+// varying are the keys in which the recorded rows of a type differ from each other: of those only the type is compared.
+// Rows about something that the recording has not (all) may differ in every key.
+func varying(rows []map[string]any, all bool) []string {
+	var out []string
+	for key, first := range rows[0] {
+		if all || slices.ContainsFunc(rows, func(r map[string]any) bool { v, ok := r[key]; return ok && !plainEqual(v, first) }) {
+			out = append(out, key)
+		}
+	}
+	for _, r := range rows[1:] {
+		for key := range r {
+			if _, ok := rows[0][key]; !ok {
+				out = append(out, key)
+			}
 		}
 	}
 	return out
+}
+
+func plainEqual(a, b any) bool {
+	kind := kindOf(a)
+	return kind != "object" && kind != "list" && kind == kindOf(b) && a == b
 }
 
 // scalars compares lists of plain values in any order, and lists of pairs in theirs.

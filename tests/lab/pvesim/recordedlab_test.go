@@ -29,7 +29,8 @@ func recordedLab(t *testing.T, change func(*Options)) *testLab {
 	lab.guest(vm(101, "n2", "web101"))
 	lab.guest(vm(102, "n3", "web102"))
 	lab.guest(GuestSpec{VMID: 103, Kind: "qemu", Name: "tmpl", Node: "n1", Memory: 64, Storage: "shared", Template: true, Extra: map[string]string{"scsi0": ""}})
-	lab.guest(GuestSpec{VMID: 104, Kind: "qemu", Name: "local", Node: "n1", Memory: 64, Storage: "only1", Disk: "31458K", Extra: map[string]string{"usb0": "host=1234:5678"}})
+	lab.guest(GuestSpec{VMID: 104, Kind: "qemu", Name: "local", Node: "n1", Memory: 64, Storage: "only1", Disk: "31458K", Extra: map[string]string{"usb0": "host=1234:5678",
+		"scsi0": "only1:104/vm-104-disk-0.raw,size=31458K"}})
 	lab.guest(GuestSpec{VMID: 200, Kind: "lxc", Name: "ct200", Node: "n1", Memory: 64, Storage: "shared", Disk: "32M"})
 	lab.must(lab.edit(200, func([]byte) []byte { return []byte(recordedCT) }))
 	lab.on()
