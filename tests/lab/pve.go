@@ -59,6 +59,24 @@ func (w *World) buildPVE() error {
 	return nil
 }
 
+// sections follow the main section of the lab's VMs, as on real ones that were changed while they ran and have a snapshot:
+// none of their keys is the guest's, and a change of the config must leave them as they are.
+const sections = `[PENDING]
+balloon: 0
+
+[special:cloudinit]
+name: other
+
+[before-upgrade]
+#taken before the upgrade
+lock: snapshot
+memory: 256
+name: old
+onboot: 0
+snaptime: 1795297910
+tags: untouched
+`
+
 // guests are the lab's guests: VMs and containers in turn, spread over the nodes but for the pile on the last one, started by Proxmox at
 // the first boot.
 func guests(o Options) []pvesim.GuestSpec {
@@ -78,6 +96,7 @@ func guests(o Options) []pvesim.GuestSpec {
 		if i%2 == 0 {
 			vms++
 			g.VMID, g.Kind, g.Name = 100+vms, "qemu", fmt.Sprintf("web%d", vms)
+			g.Description, g.Sections = "serves the shop\n[PENDING] is no section here: 100%", sections
 		} else {
 			cts++
 			g.VMID, g.Kind, g.Name = containers+cts, "lxc", fmt.Sprintf("db%d", cts)
