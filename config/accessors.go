@@ -22,7 +22,10 @@ func (c *Config) Member(name ha.NodeName) (ha.Member, bool) {
 	return c.Members[i], true
 }
 
-// Voters returns the members that keep the store, in file order.
+// External says whether the store is an etcd that others run.
+func (c *Config) External() bool { return len(c.Etcd.Endpoints) > 0 }
+
+// Voters returns the members that keep the store, in file order; none when it is external.
 func (c *Config) Voters() []ha.Member { return slices.Clone(c.voters) }
 
 // Device is one fencing device. Each method checks its own settings and reports with Problem.

@@ -31,7 +31,7 @@ type Config struct {
 	BindAddress    string           `yaml:"bind_address" default:"<this machine's member address>" example:"10.0.0.1" doc:"IP address or name to listen on for gossip, etcd and the API."`
 	TLS            TLS              `yaml:"tls" doc:"Certificates between members, made by hactl init and hactl join."`
 	Gossip         Gossip           `yaml:"gossip" doc:"Failure detection between members."`
-	Etcd           Etcd             `yaml:"etcd" doc:"The embedded store; voters run it, the other members are its clients."`
+	Etcd           Etcd             `yaml:"etcd" doc:"The store: embedded, which voters run and of which the other members are clients, or an external etcd."`
 	API            API              `yaml:"api" doc:"What hactl talks to."`
 	Guard          Guard            `yaml:"guard" doc:"The guard (bascule-guard.service): it holds the watchdog and ends this node's guests when the permit ends."`
 	Proxmox        Proxmox          `yaml:"proxmox" doc:"This node's own Proxmox VE API and configuration tree. A witness needs none of it."`
@@ -83,10 +83,17 @@ type Gossip struct {
 	KeyringFile string `yaml:"keyring_file" default:"/etc/bascule/gossip.keys" doc:"Encryption keys, base64, one a line, the first one sends; mode 0600."`
 }
 
-// Etcd configures the embedded store.
+// Etcd configures the store: embedded, or with Endpoints an external one.
 type Etcd struct {
-	PeerPort   int `yaml:"peer_port" range:"1..65535" default:"2380" doc:"TCP port between voters."`
-	ClientPort int `yaml:"client_port" range:"1..65535" default:"2379" doc:"TCP port for the members."`
+	PeerPort      int           `yaml:"peer_port" range:"1..65535" default:"2380" doc:"TCP port between voters of the embedded store."`
+	ClientPort    int           `yaml:"client_port" range:"1..65535" default:"2379" doc:"TCP port of the embedded store for the members."`
+	InitialVoters []ha.NodeName `yaml:"initial_voters" default:"<all voters>" example:"[node1, node2, node3]" doc:"Voters that formed the embedded store when it was first started. Any other voter never forms one: it waits until hactl etcd add lets it in. Write it before a cluster is made larger."`
+	Endpoints     []string      `yaml:"endpoints" default:"[]" example:"['https://10.0.0.11:2379', 'https://10.0.0.12:2379', 'https://10.0.0.13:2379']" doc:"Client addresses of an external etcd, all of one cluster. With them no member votes, embeds a store or is a witness."`
+	CAFile        string        `yaml:"ca_file" default:"<none>" example:"/etc/bascule/etcd/ca.pem" doc:"Authority that signed the external etcd's certificates; required with endpoints."`
+	CertFile      string        `yaml:"cert_file" default:"<none>" example:"/etc/bascule/etcd/client.pem" doc:"This machine's client certificate for the external etcd. It or a user is required with endpoints."`
+	KeyFile       string        `yaml:"key_file" default:"<none>" example:"/etc/bascule/etcd/client.key" doc:"Its private key; mode 0600."`
+	User          string        `yaml:"user" default:"<none>" example:"bascule" doc:"User of the external etcd, where it has authentication enabled; its role must be allowed to read and write everything under /bascule/v1/CLUSTER/."`
+	PasswordFile  string        `yaml:"password_file" default:"<none>" example:"/etc/bascule/etcd/password" doc:"File with the user's password alone; mode 0600. Read at every login."`
 }
 
 // API configures the daemon's HTTP API.
@@ -144,7 +151,7 @@ type Fencing struct {
 	After         string                 `yaml:"after" enum:"stay-off|on" default:"stay-off" doc:"What becomes of a machine that was switched off when its end is proven: it stays off until a person switches it on, or it is switched on again. Never before the proof; not while it is drained, was fenced too often, or was fenced by an operator."`
 	NodeAfter     map[ha.NodeName]string `yaml:"node_after" enum:"stay-off|on" default:"{}" example:"node1: on" doc:"Per node, where it differs from after."`
 	MaxConcurrent int                    `yaml:"max_concurrent" range:"1..32" default:"4" doc:"Nodes that are switched off at once; the others wait for their turn, those with the more important guests the shortest. Proofs that need no command count all the same."`
-	MinHealthy    int                    `yaml:"min_healthy" range:"0..100" default:"51" doc:"Percent of the voters, witnesses among them, that must be healthy before the leader switches off anything; hactl fence overrides it. Proofs that need no command count all the same."`
+	MinHealthy    int                    `yaml:"min_healthy" range:"0..100" default:"51" doc:"Percent of the voters, witnesses among them, that must be healthy (with an external etcd: of the members, and the store counts as one more, healthy) before the leader switches off anything; hactl fence overrides it. Proofs that need no command count all the same."`
 	PriorityDelay time.Duration          `yaml:"priority_delay" range:"0s..1h" default:"0s" doc:"Extra wait, beside timing.fence_delay, before the fencing of the node whose guests are more important than those of every other node: it may come back."`
 }
 

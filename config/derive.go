@@ -36,7 +36,15 @@ func (c *Config) derive(s *source, env surroundings) {
 			*d.value = d.def
 		}
 	}
-	c.voters = chooseVoters(s, c.MemberSettings)
+	if !c.External() {
+		c.voters = chooseVoters(s, c.MemberSettings)
+	}
+	if !s.has("etcd.initial_voters") {
+		c.Etcd.InitialVoters = nil
+		for _, v := range c.voters {
+			c.Etcd.InitialVoters = append(c.Etcd.InitialVoters, v.Name)
+		}
+	}
 	c.deriveTiming(s)
 }
 

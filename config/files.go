@@ -23,6 +23,10 @@ func (c *Config) namedFiles() []namedFile {
 		{"tls.cert_file", c.TLS.CertFile, false, byHactl},
 		{"tls.key_file", c.TLS.KeyFile, true, byHactl},
 		{"gossip.keyring_file", c.Gossip.KeyringFile, true, byHactl},
+		{"etcd.ca_file", c.Etcd.CAFile, false, "the operators of the external etcd have it"},
+		{"etcd.cert_file", c.Etcd.CertFile, false, "the operators of the external etcd issue it"},
+		{"etcd.key_file", c.Etcd.KeyFile, true, "it belongs to etcd.cert_file"},
+		{"etcd.password_file", c.Etcd.PasswordFile, true, "put the password of etcd.user alone into it"},
 		{"alerts.webhook_url_file", c.Alerts.WebhookURLFile, true, "put the URL alone into it"},
 	}
 	if c.Role == RoleNode {

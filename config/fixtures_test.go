@@ -101,6 +101,11 @@ func describe(c *Config) string {
 	for _, v := range c.Voters() {
 		fmt.Fprintf(&b, " %s", v.Name)
 	}
+	if c.External() {
+		fmt.Fprintf(&b, " none, etcd at %v as %q %q with %q", c.Etcd.Endpoints, c.Etcd.User, c.Etcd.CertFile, c.Etcd.CAFile)
+	} else if len(c.Etcd.InitialVoters) != len(c.Voters()) {
+		fmt.Fprintf(&b, ", formed by %v", c.Etcd.InitialVoters)
+	}
 	b.WriteString("\n")
 	for _, m := range c.Members {
 		fmt.Fprintf(&b, "%s at %s: levels %v, then %s\n", m.Name, m.Address, c.Levels(m.Name), c.After(m.Name))

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +50,18 @@ func (s *site) write(name, text string, mode os.FileMode) {
 	}
 }
 
+// external adds an external etcd with a user, whose password file has this mode.
+func (s *site) external(mode string) {
+	s.t.Helper()
+	m, err := strconv.ParseUint(mode, 8, 32)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("etcd.pem", "ca", 0o644)
+	s.write("etcd.password", "s3cret\n", os.FileMode(m))
+	s.text += "etcd: {endpoints: ['https://10.0.9.1:2379', 'https://10.0.9.2:2379'], ca_file: " + s.path("etcd.pem") + ", user: bascule, password_file: " + s.path("etcd.password") + "}\n"
+}
+
 func (s *site) load() (*Config, error) {
 	s.t.Helper()
 	s.write("basculed.yaml", s.text, 0o644)
@@ -77,6 +90,10 @@ func TestLoadFiles(t *testing.T) {
 			s.write("hook", "https://example.org/s3cret\n", 0o604)
 			s.text += "alerts: {webhook_url_file: " + s.path("hook") + "}\n"
 		}, ":10: alerts.webhook_url_file: DIR/hook is a secret that other users can reach (mode 0604)"},
+		{"external etcd", func(s *site) { s.external("0600") }, ""},
+		{"etcd's password for all", func(s *site) { s.external("0644") }, ":10: etcd.password_file: DIR/etcd.password is a secret that other users can reach (mode 0644); run: chmod 600 DIR/etcd.password"},
+		{"etcd's password missing", func(s *site) { s.external("0600"); _ = os.Remove(s.path("etcd.password")) }, ":10: etcd.password_file: DIR/etcd.password does not exist; put the password of etcd.user alone into it, or write the right path"},
+		{"etcd's CA missing", func(s *site) { s.external("0600"); _ = os.Remove(s.path("etcd.pem")) }, ":10: etcd.ca_file: DIR/etcd.pem does not exist; the operators of the external etcd have it"},
 		{"a witness needs no Proxmox", func(s *site) {
 			_ = os.Remove(s.path("token"))
 			s.text = strings.Replace(s.text, "address: 10.0.0.1", "address: 10.0.0.1, witness: true", 1)

@@ -23,7 +23,14 @@ func (c *Config) validate(s *source, env surroundings) {
 		s.fail("cluster", "is %q; write 1 to 32 of a-z, 0-9 and -, for example lab", cut(c.Cluster))
 	}
 	c.validateMembers(s)
-	c.validateVoters(s)
+	if c.External() {
+		c.validateExternal(s)
+	} else {
+		c.validateVoters(s)
+		if !s.broken("etcd.endpoints") {
+			c.validateEmbedded(s)
+		}
+	}
 	c.validateTiming(s)
 	c.validatePaths(s)
 	c.validatePorts(s)
@@ -47,6 +54,7 @@ func (c *Config) validatePaths(s *source) {
 	for _, p := range []struct{ path, value string }{
 		{"data_dir", c.DataDir}, {"run_dir", c.RunDir},
 		{"tls.ca_file", c.TLS.CAFile}, {"tls.cert_file", c.TLS.CertFile}, {"tls.key_file", c.TLS.KeyFile},
+		{"etcd.ca_file", c.Etcd.CAFile}, {"etcd.cert_file", c.Etcd.CertFile}, {"etcd.key_file", c.Etcd.KeyFile}, {"etcd.password_file", c.Etcd.PasswordFile},
 		{"gossip.keyring_file", c.Gossip.KeyringFile}, {"api.socket", c.API.Socket}, {"guard.socket", c.Guard.Socket},
 		{"guard.watchdog.device", c.Guard.Watchdog.Device}, {"proxmox.root", c.Proxmox.Root}, {"proxmox.ca_file", c.Proxmox.CAFile},
 		{"proxmox.token_file", c.Proxmox.TokenFile}, {"alerts.webhook_url_file", c.Alerts.WebhookURLFile},
@@ -81,6 +89,9 @@ func (c *Config) validatePorts(s *source) {
 	}{
 		{"gossip.port", c.Gossip.Port}, {"etcd.peer_port", c.Etcd.PeerPort}, {"etcd.client_port", c.Etcd.ClientPort}, {"api.port", c.API.Port},
 	} {
+		if c.External() && strings.HasPrefix(p.path, "etcd.") {
+			continue // nobody listens there
+		}
 		if other, taken := first[p.port]; taken {
 			at := p.path
 			if !s.has(at) {

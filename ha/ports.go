@@ -14,6 +14,10 @@ type Txn struct {
 	Dels   []string // keys to remove
 }
 
+// MaxTxnOps is how many guards (the term's is one), and how many writes, one transaction may have: etcd's own default, with which an
+// external one runs (--max-txn-ops).
+const MaxTxnOps = 128
+
 // Guard demands that a key's modification revision is Rev; 0 demands that the key does not exist.
 type Guard struct {
 	Key string
@@ -35,6 +39,8 @@ var (
 	ErrAmbiguous = errors.New("store: not known whether the write happened")
 	// ErrLeaseGone: the lease does not exist any more.
 	ErrLeaseGone = errors.New("store: lease expired or revoked")
+	// ErrTTL: the store grants no lease as short as the timing wants it.
+	ErrTTL = errors.New("store: it grants no lease as short as the timing wants it")
 	// ErrUnavailable: no answer from the store in time (no quorum, network).
 	ErrUnavailable = errors.New("store: no answer")
 )
@@ -133,10 +139,12 @@ const (
 // StoreHealth is the store's own state as one node sees it.
 type StoreHealth struct {
 	Available  bool
-	RaftLeader NodeName
-	Voters     []NodeName
+	External   bool       // an etcd that others run: Voters are the configured endpoints, of perhaps more members
+	RaftLeader NodeName   // "" when none is known
+	Voters     []NodeName // who votes, as etcd's members have it; as configured while that is not known
 	Answering  []NodeName
-	Reason     string // why not available
+	Reason     string   // why not available
+	Problems   []string // of a store that is available: what and what to do
 }
 
 // GuardStatus is what the guard says of itself.

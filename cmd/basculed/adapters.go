@@ -20,7 +20,7 @@ type storePort struct{ *etcd.Store }
 // Health says whether the store answers, and who does.
 func (s storePort) Health(ctx context.Context) ha.StoreHealth {
 	h := s.Store.Health(ctx)
-	out := ha.StoreHealth{Available: h.Quorum, RaftLeader: h.Leader, Reason: h.Why}
+	out := ha.StoreHealth{Available: h.Quorum, External: h.External, RaftLeader: h.Leader, Reason: h.Why, Problems: h.Problems}
 	for _, m := range h.Members {
 		out.Voters = append(out.Voters, m.Name)
 		if m.Answers {

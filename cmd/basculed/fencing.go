@@ -79,7 +79,11 @@ func methodNames(all fencing.Methods) string {
 // fenceLimits are the bounds of what the leader switches off on its own.
 func fenceLimits(cfg *config.Config) leader.FenceLimits {
 	l := leader.FenceLimits{MaxConcurrent: cfg.Fencing.MaxConcurrent, MinHealthy: cfg.Fencing.MinHealthy, PriorityDelay: cfg.Fencing.PriorityDelay}
-	for _, m := range cfg.Voters() {
+	counted := cfg.Voters()
+	if l.Elsewhere = cfg.External(); l.Elsewhere {
+		counted = cfg.Members
+	}
+	for _, m := range counted {
 		l.Voters = append(l.Voters, m.Name)
 	}
 	return l

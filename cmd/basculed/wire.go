@@ -124,14 +124,19 @@ func (p *parts) openGossip(ac *agent.Config, h host, log logrus.FieldLogger) err
 }
 
 func openStore(ctx context.Context, cfg *config.Config, log logrus.FieldLogger) (*etcd.Store, error) {
-	var voters []etcd.Voter
-	for _, m := range cfg.Voters() {
-		voters = append(voters, etcd.Voter{Name: m.Name, Address: m.Address})
+	ec := etcd.Config{Self: cfg.Node, Cluster: cfg.Cluster, Timing: cfg.Timing(), Log: log.WithField("part", "etcd")}
+	if cfg.External() {
+		ec.External = &etcd.External{Endpoints: cfg.Etcd.Endpoints, User: cfg.Etcd.User, PasswordFile: cfg.Etcd.PasswordFile}
+		ec.TLS = etcd.TLS{CAFile: cfg.Etcd.CAFile, CertFile: cfg.Etcd.CertFile, KeyFile: cfg.Etcd.KeyFile}
+		return etcd.Open(ctx, ec)
 	}
-	return etcd.Open(ctx, etcd.Config{Self: cfg.Node, Cluster: cfg.Cluster, DataDir: filepath.Join(cfg.DataDir, "etcd"), Voters: voters,
-		BindAddress: cfg.BindAddress, PeerPort: cfg.Etcd.PeerPort, ClientPort: cfg.Etcd.ClientPort,
-		TLS:    etcd.TLS{CAFile: cfg.TLS.CAFile, CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile},
-		Timing: cfg.Timing(), Token: "bascule-" + cfg.Cluster, Log: log.WithField("part", "etcd")})
+	for _, m := range cfg.Voters() {
+		ec.Voters = append(ec.Voters, etcd.Voter{Name: m.Name, Address: m.Address})
+	}
+	ec.DataDir, ec.Token = filepath.Join(cfg.DataDir, "etcd"), "bascule-"+cfg.Cluster
+	ec.BindAddress, ec.PeerPort, ec.ClientPort = cfg.BindAddress, cfg.Etcd.PeerPort, cfg.Etcd.ClientPort
+	ec.TLS = etcd.TLS{CAFile: cfg.TLS.CAFile, CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile}
+	return etcd.Open(ctx, ec)
 }
 
 func openProxmox(cfg *config.Config, h host, log logrus.FieldLogger) (*proxmox.Driver, error) {

@@ -35,9 +35,13 @@ func head(s *screen, st api.Status) string {
 }
 
 func storeLine(e api.Etcd) string {
-	line := fmt.Sprintf("%d of %d voters answer", len(e.Answering), len(e.Voters))
+	who := "voters"
+	if e.External {
+		who = "endpoints of the external etcd"
+	}
+	line := fmt.Sprintf("%d of %d %s answer", len(e.Answering), len(e.Voters), who)
 	if len(e.Voters) > 0 && len(e.Answering) == len(e.Voters) {
-		line = fmt.Sprintf("all %d voters answer", len(e.Voters))
+		line = fmt.Sprintf("all %d %s answer", len(e.Voters), who)
 	}
 	if len(e.Answering) > 0 {
 		line += " (" + strings.Join(e.Answering, " ") + ")"

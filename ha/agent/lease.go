@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -85,6 +86,8 @@ func (a *Agent) grant(ctx context.Context) {
 	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.RenewTimeout)
 	defer cancel()
 	id, err := a.cfg.Store.Grant(c, a.cfg.Node.Timing.LeaseTTL)
+	refused := err != nil && !errors.Is(err, ha.ErrUnavailable) // that it is away, everybody says already
+	a.setProblem("lease", refused, fmt.Sprintf("this node gets no lease, so nothing protected runs here: %v", err))
 	a.send(ctx, node.Granted{Sent: sent, ID: id, OK: err == nil})
 }
 

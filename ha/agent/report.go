@@ -156,6 +156,9 @@ func (r *reporter) loop(ctx context.Context) error {
 	}
 }
 
+// guestsPerReport keeps the transaction, with a guard for each key, under the store's limit of operations (ha.MaxTxnOps).
+const guestsPerReport = 100
+
 // flush writes one transaction with all that is new; it says whether nothing is left to do. Without a lease there
 // is nothing to say: registering writes the node report, and the machine reports guests afresh.
 func (r *reporter) flush(ctx context.Context) bool {
@@ -176,7 +179,12 @@ func (r *reporter) flush(ctx context.Context) bool {
 	if nodeNew {
 		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyReport(rep.Node), Value: ha.Encode(rep)})
 	}
-	for _, id := range slices.Sorted(maps.Keys(batch)) {
+	ids := slices.Sorted(maps.Keys(batch))
+	if len(ids) > guestsPerReport {
+		ids = ids[:guestsPerReport]
+		defer r.wake() // the rest comes next
+	}
+	for _, id := range ids {
 		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyGuestReport(rep.Node, id), Value: ha.Encode(batch[id])})
 	}
 	if len(t.Puts) == 0 {
@@ -190,8 +198,8 @@ func (r *reporter) flush(ctx context.Context) bool {
 	}
 	r.written(rep)
 	r.mu.Lock()
-	for id, g := range batch {
-		if r.guests[id] == g {
+	for _, id := range ids {
+		if r.guests[id] == batch[id] {
 			delete(r.guests, id)
 		}
 	}

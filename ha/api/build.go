@@ -15,7 +15,7 @@ func BuildStatus(v View) Status {
 		Leading: v.Leading, SnapshotAge: v.SnapshotAge.Seconds(),
 		Quorum: Quorum{Known: v.Corosync.Known, Quorate: v.Corosync.Quorate, Online: sorted(v.Corosync.Online)},
 		Etcd: Etcd{
-			Available: v.Store.Available, RaftLeader: v.Store.RaftLeader, Revision: v.Snapshot.Revision, Voters: sorted(v.Store.Voters),
+			Available: v.Store.Available, External: v.Store.External, RaftLeader: v.Store.RaftLeader, Revision: v.Snapshot.Revision, Voters: sorted(v.Store.Voters),
 			Answering: sorted(v.Store.Answering), Reason: v.Store.Reason, Since: v.Store.Since.UTC(),
 		},
 		Permit: Permit{Valid: v.Permit.Valid, Remaining: v.Permit.Remaining.Seconds(), Reason: v.Permit.Reason},

@@ -14,13 +14,20 @@ func (f *finder) store() {
 	e := f.s.Etcd
 	silent := slices.DeleteFunc(slices.Clone(e.Voters), func(n string) bool { return slices.Contains(e.Answering, n) })
 	majority := len(e.Voters)/2 + 1
+	for _, p := range f.v.Store.Problems {
+		f.add(Warning, "store", p, "", "")
+	}
+	if e.External {
+		f.externalStore(silent)
+		return
+	}
 	if e.Available {
 		if len(silent) == 0 {
 			return
 		}
 		what := fmt.Sprintf("etcd has %d of %d voters: %s not answering", len(e.Answering), len(e.Voters), isAre(silent))
 		why := "the store still has its majority; it can lose " + fmt.Sprint(max(0, len(e.Answering)-majority)) + " more"
-		f.add(Warning, "store", what, joined(why, f.heard(silent)), "bring "+list(silent)+" back (power, network, systemctl status basculed); a voter gone for 10 minutes is replaced where another node can vote")
+		f.add(Warning, "store", what, joined(why, f.heard(silent)), "bring "+list(silent)+" back (power, network, systemctl status basculed); one that is gone for good: hactl etcd replace")
 		return
 	}
 	what := "the store (etcd) is away" + f.since(e.Since) + ": nothing is started, moved or fenced meanwhile"
@@ -41,6 +48,24 @@ func (f *finder) store() {
 		}
 	}
 	f.add(Critical, "store", what, joined(why, f.heard(silent), f.livesOn()), do)
+}
+
+// externalStore tells of an etcd that others run. How many members it has, and so what it can lose, is not known here.
+func (f *finder) externalStore(silent []string) {
+	e := f.s.Etcd
+	if e.Available {
+		if len(silent) > 0 {
+			f.add(Warning, "store", fmt.Sprintf("%d of the %d endpoints of the external etcd answer: %s not answering", len(e.Answering), len(e.Voters), isAre(silent)),
+				"the store answers; how many more of its members it can lose, its operators know", "look at "+list(silent)+" and at the network to it; whose members are gone, etcdctl endpoint status --cluster shows")
+		}
+		return
+	}
+	do := "look at the external etcd (etcdctl endpoint status --cluster) and at the network to it: all re-arms by itself"
+	if f.v.Permit.Valid && f.v.Role != RoleWitness {
+		do += ". Do not restart basculed where guests run: their permit would end"
+	}
+	f.add(Critical, "store", "the store (an external etcd) is away"+f.since(e.Since)+": nothing is started, moved or fenced meanwhile",
+		joined(fmt.Sprintf("%d of %d endpoints answer", len(e.Answering), len(e.Voters)), e.Reason, f.livesOn()), do)
 }
 
 // heard says what gossip knows of voters that do not answer: whether the node or only its etcd is gone.

@@ -47,6 +47,7 @@ type Quorum struct {
 // Etcd is the store's health as the answering node sees it.
 type Etcd struct {
 	Available  bool      `json:"available"`
+	External   bool      `json:"external,omitempty"` // an etcd that others run: voters are the configured endpoints
 	RaftLeader string    `json:"raft_leader,omitempty"`
 	Voters     []string  `json:"voters"`
 	Answering  []string  `json:"answering"`

@@ -57,10 +57,12 @@ const RoleWitness = "witness"
 // StoreHealth is how this node sees etcd.
 type StoreHealth struct {
 	Available  bool
+	External   bool // an etcd that others run: Voters are the configured endpoints
 	RaftLeader string
 	Voters     []string // names of all voters
 	Answering  []string // those of Voters that answered last
 	Reason     string   // why it is not available
+	Problems   []string // of a store that is available: what and what to do
 	Since      time.Time
 }
 

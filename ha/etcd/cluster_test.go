@@ -32,14 +32,7 @@ type lab struct {
 func newLab(t *testing.T, voters int) *lab {
 	t.Helper()
 	l := &lab{t: t, ca: newAuthority(t), net: int(subnets.Add(1)), dirs: map[ha.NodeName]string{}, stores: map[ha.NodeName]*Store{}}
-	for i := range l.ports { // free on the first address, and so on the others, which nobody else uses
-		ln, err := net.Listen("tcp", l.host(1)+":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.ports[i] = ln.Addr().(*net.TCPAddr).Port
-		defer ln.Close()
-	}
+	l.ports = freePorts(t, l.host(1)) // and so on the other addresses, which nobody else uses
 	var err error
 	if l.timing, err = ha.Profile("fast"); err != nil {
 		t.Fatal(err)
@@ -55,6 +48,20 @@ func newLab(t *testing.T, voters int) *lab {
 		}
 	})
 	return l
+}
+
+// freePorts returns two ports that are free on an address.
+func freePorts(t *testing.T, host string) (ports [2]int) {
+	t.Helper()
+	for i := range ports {
+		ln, err := net.Listen("tcp", host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		ports[i] = ln.Addr().(*net.TCPAddr).Port
+	}
+	return ports
 }
 
 func (l *lab) host(i int) string { return fmt.Sprintf("127.92.%d.%d", l.net, i) }

@@ -5,21 +5,41 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
 
 	"bascule/ha"
 	"bascule/ha/etcd/storetest"
 )
 
+// own is a store with its server inside, one of three.
+type own struct {
+	*Store
+	all []*Store
+}
+
+// ShortestTTL implements storetest.Shortest: one and a half of half a second's election timeout.
+func (o own) ShortestTTL() time.Duration { return time.Second }
+
+// ChangeLeader implements storetest.LeaderChanger.
+func (o own) ChangeLeader(ctx context.Context) error {
+	var servers []*embed.Etcd
+	for _, s := range o.all {
+		servers = append(servers, s.server.etcd)
+	}
+	return changeLeader(ctx, servers)
+}
+
 // TestConformanceOwnMember runs the suite against a store with its server inside, each part under a prefix of its own.
 func TestConformanceOwnMember(t *testing.T) {
-	l := newLab(t, 1)
-	own := l.open("node1")
-	l.ready(own)
+	l := newLab(t, 3)
+	all := l.all()
 	storetest.Run(t, func(t *testing.T) storetest.Store {
-		part := &Store{cfg: own.cfg, prefix: fmt.Sprintf("/bascule/v1/own%d/", clusters.Add(1)), server: own.server, pool: own.pool}
+		part := &Store{cfg: all[0].cfg, prefix: fmt.Sprintf("/bascule/v1/own%d/", clusters.Add(1)), server: all[0].server, pool: all[0].pool}
 		part.ctx, part.stop = context.WithCancel(context.Background())
 		t.Cleanup(func() { part.stop(); part.loops.Wait() })
-		return part
+		return own{part, all}
 	})
 }
 
@@ -31,7 +51,10 @@ func TestConformanceThroughFaults(t *testing.T) {
 	l.ready(direct)
 	target := hostPort(l.host(1), l.ports[1])
 	storetest.Run(t, func(t *testing.T) storetest.Store {
-		f := &faulty{t: t, direct: direct}
+		f := &faulty{t: t, shortest: time.Second, compact: func(ctx context.Context, rev int64) error {
+			_, err := direct.pool.eps[0].client.Compact(ctx, rev)
+			return err
+		}}
 		var voters []Voter
 		for i := 250; i <= 251; i++ {
 			f.proxies = append(f.proxies, newProxy(t, hostPort(l.host(i), l.ports[1]), target))
@@ -62,12 +85,16 @@ func (l *lab) client(t *testing.T, voters []Voter) *Store {
 // faulty is a store that can be disturbed.
 type faulty struct {
 	*Store
-	t       *testing.T
-	direct  *Store // the member's own; another cluster name
-	bypass  *Store // the same cluster name, around the proxies
-	around  atomic.Bool
-	proxies []*proxy
+	t        *testing.T
+	compact  func(ctx context.Context, rev int64) error
+	bypass   *Store // the same cluster name, around the proxies
+	around   atomic.Bool
+	proxies  []*proxy
+	shortest time.Duration
 }
+
+// ShortestTTL implements storetest.Shortest.
+func (f *faulty) ShortestTTL() time.Duration { return f.shortest }
 
 // LoseNextCommit makes the open connections silent, so that the commit's is among them; new ones work.
 func (f *faulty) LoseNextCommit(happened bool) {
@@ -94,12 +121,11 @@ func (f *faulty) BreakView() (heal func()) {
 
 // Compact forgets everything up to now.
 func (f *faulty) Compact(ctx context.Context) error {
-	_, rev, err := f.direct.Get(ctx, "x")
+	_, rev, err := f.bypass.Get(ctx, "x")
 	if err != nil {
 		return err
 	}
-	_, err = f.direct.pool.eps[0].client.Compact(ctx, rev)
-	return err
+	return f.compact(ctx, rev)
 }
 
 // Commit and Read go around the proxies while the view is broken.

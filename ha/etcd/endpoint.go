@@ -30,7 +30,7 @@ const (
 	badLongest  = 15 * time.Second
 )
 
-// endpoint is one voter's client port with a connection of its own, so that a dead voter costs the others nothing.
+// endpoint is one member's client port with a connection of its own, so that a dead member costs the others nothing.
 type endpoint struct {
 	name    ha.NodeName
 	address string // host:port as configured
@@ -43,13 +43,12 @@ type endpoint struct {
 	badFor   time.Duration
 }
 
-// newEndpoint prepares the connection; nothing is dialled yet. dial is where it really goes: the node's own bind
-// address instead of its public one.
-func newEndpoint(v Voter, port int, dial string, tc *tls.Config, lg *zap.Logger) (*endpoint, error) {
-	e := &endpoint{name: v.Name, address: hostPort(v.Address, port), conns: map[net.Conn]struct{}{}}
+// newEndpoint prepares the connection; nothing is dialled yet.
+func newEndpoint(at place, tc *tls.Config, x *External, cluster *identity, lg *zap.Logger) (*endpoint, error) {
+	e := &endpoint{name: at.name, address: at.address, conns: map[net.Conn]struct{}{}}
 	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
 		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", dial)
+		c, err := d.DialContext(ctx, "tcp", at.dial)
 		if err != nil {
 			return nil, err
 		}
@@ -60,18 +59,32 @@ func newEndpoint(v Voter, port int, dial string, tc *tls.Config, lg *zap.Logger)
 		Endpoints: []string{"https://" + e.address}, TLS: tc, Logger: lg,
 		DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
 		MaxUnaryRetries: 1, // the pool decides what may be sent again, and where
-		DialOptions: []grpc.DialOption{
+		DialOptions: append(callOptions(newLogin(x), cluster),
 			grpc.WithContextDialer(dialer),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: connectFirst, Multiplier: 1.6, Jitter: 0.2, MaxDelay: connectSlowest},
 				MinConnectTimeout: connectLimit,
 			}),
-		},
+		),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("etcd client for %s at %s: %w", v.Name, e.address, err)
+		return nil, fmt.Errorf("etcd client for %s: %w", e.address, err)
 	}
 	return e, nil
+}
+
+// callOptions makes sure that every call has a session, where one is needed, and every answer comes from the same cluster.
+func callOptions(l *login, cluster *identity) []grpc.DialOption {
+	same := func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if err := invoke(ctx, method, req, reply, conn, opts...); err != nil {
+			return err
+		}
+		return cluster.checkReply(reply, time.Now())
+	}
+	if l == nil {
+		return []grpc.DialOption{grpc.WithChainUnaryInterceptor(same)}
+	}
+	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.unary, same), grpc.WithChainStreamInterceptor(l.stream)}
 }
 
 func (e *endpoint) conn() *grpc.ClientConn { return e.client.ActiveConnection() }

@@ -26,12 +26,15 @@ func etcdError(err error) (rpctypes.EtcdError, bool) {
 
 // definite says whether the store itself refused: every other member would answer the same, nothing was written.
 func definite(err error) bool {
+	if errors.Is(err, errLogin) {
+		return true
+	}
 	e, ok := etcdError(err)
-	if !ok {
+	if !ok || e.Error() == rpctypes.ErrAuthOldRevision.Error() {
 		return false
 	}
 	switch e.Code() {
-	case codes.NotFound, codes.OutOfRange, codes.InvalidArgument, codes.DataLoss:
+	case codes.NotFound, codes.OutOfRange, codes.InvalidArgument, codes.DataLoss, codes.PermissionDenied:
 		return true
 	}
 	return e.Error() == rpctypes.ErrNoSpace.Error()
@@ -45,6 +48,7 @@ func notExecuted(err error) bool {
 	}
 	switch e.Error() {
 	case rpctypes.ErrNoLeader.Error(), rpctypes.ErrTooManyRequests.Error(), rpctypes.ErrNotCapable.Error(),
+		rpctypes.ErrInvalidAuthToken.Error(), rpctypes.ErrAuthOldRevision.Error(),
 		rpctypes.ErrorDesc(rpctypes.ErrGRPCNotSupportedForLearner):
 		return true
 	}
@@ -78,8 +82,14 @@ func refused(what string, err error) error {
 	if leaseGone(err) {
 		return fmt.Errorf("%s: %w", what, ha.ErrLeaseGone)
 	}
-	if e, ok := etcdError(err); ok && e.Error() == rpctypes.ErrNoSpace.Error() {
+	e, ok := etcdError(err)
+	switch {
+	case ok && e.Error() == rpctypes.ErrNoSpace.Error():
 		return fmt.Errorf("%s: %w: %w: etcd's database is full: compact and defragment it, then disarm its NOSPACE alarm", what, ha.ErrUnavailable, err)
+	case ok && e.Code() == codes.PermissionDenied:
+		return fmt.Errorf("%s: the store refused: %w: its user (or the name in the client certificate) needs a role that may read and write everything under this cluster's prefix", what, err)
+	case ok && e.Error() == rpctypes.ErrUserEmpty.Error():
+		return fmt.Errorf("%s: the store refused: %w: this etcd wants a user: set etcd.user and etcd.password_file", what, err)
 	}
 	return fmt.Errorf("%s: the store refused: %w", what, err)
 }

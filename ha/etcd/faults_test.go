@@ -106,6 +106,31 @@ func TestOpenExplainsWhatItCannotDo(t *testing.T) {
 	}
 }
 
+func TestExternalConfigurationsThatCannotWorkAreRefused(t *testing.T) {
+	ca := newAuthority(t)
+	good := newLab(t, 1).config("node1")
+	good.Voters, good.TLS = nil, TLS{CAFile: filepath.Join(ca.dir, "ca.pem")}
+	for what, spoil := range map[string]func(*Config, *External){
+		"voters too":      func(c *Config, _ *External) { c.Voters = []Voter{{"a", "127.0.0.1"}} },
+		"no endpoint":     func(_ *Config, x *External) { x.Endpoints = nil },
+		"clear":           func(_ *Config, x *External) { x.Endpoints[0] = "http://10.0.0.1:2379" },
+		"no port":         func(_ *Config, x *External) { x.Endpoints[0] = "https://10.0.0.1" },
+		"twice":           func(_ *Config, x *External) { x.Endpoints = append(x.Endpoints, x.Endpoints[0]) },
+		"password in URL": func(_ *Config, x *External) { x.Endpoints[0] = "https://root:s3cret@10.0.0.1:2379" },
+		"no CA":           func(c *Config, _ *External) { c.TLS.CAFile = "" },
+		"half a pair":     func(c *Config, _ *External) { c.TLS.CertFile = "/x" },
+		"half a user":     func(_ *Config, x *External) { x.PasswordFile = "" },
+		"anybody":         func(_ *Config, x *External) { x.User, x.PasswordFile = "", "" },
+	} {
+		c, x := good, &External{Endpoints: []string{"https://10.0.0.1:2379"}, User: "bascule", PasswordFile: "/x"}
+		c.External = x
+		if spoil(&c, x); !errors.Is(c.check(), ErrConfig) {
+			t.Errorf("%s: %v", what, c.check())
+		}
+		noSecret(t, c.check())
+	}
+}
+
 func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 	l := newLab(t, 1)
 	for what, spoil := range map[string]func(*Config){

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 
 // MemberState is one voter as Health found it.
 type MemberState struct {
-	Name    ha.NodeName
-	Address string // host:port of its client port
+	Name    ha.NodeName // of an external member its address
+	Address string      // host:port of its client port
 	Answers bool
 	Leader  bool   // it says itself that it leads raft
 	DBSize  int64  // bytes; 0 when it does not answer
@@ -30,12 +31,14 @@ type MemberState struct {
 
 // Health is the state of the store as seen from this node.
 type Health struct {
-	Quorum  bool        // a linearizable read was answered just now
-	Leader  ha.NodeName // raft's leader; empty when none is known
-	Members []MemberState
-	Own     string // this node's own member: leader, follower, no leader, starting, stopped; client (no member)
-	DBSize  int64  // bytes, own member's, else the largest that answered
-	Why     string // when there is no quorum or the own member is unwell: what is known
+	Quorum   bool        // a linearizable read was answered just now
+	External bool        // the store is an etcd that others run: Members are its configured endpoints
+	Leader   ha.NodeName // raft's leader; empty when none is known
+	Members  []MemberState
+	Own      string   // this node's own member: leader, follower, no leader, starting, stopped; client (no member)
+	DBSize   int64    // bytes, own member's, else the largest that answered
+	Why      string   // when there is no quorum or the own member is unwell: what is known
+	Problems []string // that do not keep the store from answering reads: what and what to do
 }
 
 // Health asks every voter and tries one linearizable read. It answers within the context (or an election's time),
@@ -48,7 +51,7 @@ func (s *Store) Health(ctx context.Context) Health {
 	ask, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	var h Health
+	h := Health{External: s.cfg.External != nil}
 	var quorumErr error
 	var both sync.WaitGroup
 	both.Go(func() { _, _, quorumErr = s.Get(ask, ha.KeyLeader) })
@@ -60,7 +63,12 @@ func (s *Store) Health(ctx context.Context) Health {
 	h.Own = "client"
 	for _, m := range h.Members {
 		h.DBSize = max(h.DBSize, m.DBSize)
+		if strings.Contains(m.Problem, "alarm:") {
+			h.Problems = append(h.Problems, fmt.Sprintf("etcd raises an alarm (%s): with NOSPACE nothing can be written: compact and defragment it, then etcdctl alarm disarm; with CORRUPT the member's data differ from the others': replace it", m.Problem))
+		}
 	}
+	slices.Sort(h.Problems)
+	h.Problems = slices.Compact(h.Problems)
 	var why []error
 	if s.server != nil {
 		var problem error
@@ -73,7 +81,11 @@ func (s *Store) Health(ctx context.Context) Health {
 		for _, m := range h.Members {
 			answering += rank(m.Answers)
 		}
-		why = append(why, fmt.Errorf("%d of %d voters answer; a majority must: %w", answering, len(h.Members), quorumErr))
+		must := "voters answer; a majority must"
+		if h.External {
+			must = "endpoints of the external etcd answer, and none has a majority of its members"
+		}
+		why = append(why, fmt.Errorf("%d of %d %s: %w", answering, len(h.Members), must, quorumErr))
 	}
 	if err := errors.Join(why...); err != nil {
 		h.Why = err.Error()
@@ -105,12 +117,12 @@ func (sv *server) state() (own string, dbSize int64, problem error) {
 	return "follower", dbSize, problem
 }
 
-// members asks all voters at once, in the configured order.
+// members asks all at once, our own first.
 func (s *Store) members(ctx context.Context) []MemberState {
-	states := make([]MemberState, len(s.cfg.Voters))
+	states := make([]MemberState, len(s.pool.eps))
 	var all sync.WaitGroup
-	for i, v := range s.cfg.Voters {
-		all.Go(func() { states[i] = s.pool.byName(v.Name).status(ctx) })
+	for i, e := range s.pool.eps {
+		all.Go(func() { states[i] = e.status(ctx) })
 	}
 	all.Wait()
 	return states
@@ -153,6 +165,9 @@ func leaderOf(members []MemberState) ha.NodeName {
 // MoveRaftLeaderOff moves raft's leadership to another healthy voter if node has it. Not moved without an error: somebody
 // else, named in to, leads already. It refreshes every lease once, as any change of raft's leader does.
 func (s *Store) MoveRaftLeaderOff(ctx context.Context, node ha.NodeName) (moved bool, to string, err error) {
+	if s.cfg.External != nil {
+		return false, "", nil // its members are not on our nodes, and not ours to move
+	}
 	limit := s.cfg.callLimit()
 	if d, ok := ctx.Deadline(); ok {
 		limit = time.Until(d)

@@ -14,12 +14,16 @@ import (
 	"bascule/ha"
 )
 
-// Grant makes a lease of ttl (whole seconds; etcd may make it longer, never shorter). A grant whose answer is lost is
-// ErrUnavailable: what may have been granted holds no key and ends by itself.
+// Grant makes a lease of exactly ttl (whole seconds). An etcd whose election timeout makes it grant longer ones only is refused with
+// ErrTTL: a dead node's lease would outlive what all other times are reckoned with. A grant whose answer is lost is ErrUnavailable:
+// what may have been granted holds no key and ends by itself.
 func (s *Store) Grant(ctx context.Context, ttl time.Duration) (ha.LeaseID, error) {
 	what := "granting a lease"
 	if ttl < time.Second || ttl%time.Second != 0 {
 		return 0, fmt.Errorf("%s: a TTL of %v is not a positive number of whole seconds", what, ttl)
+	}
+	if err := s.shortest.known(ttl, time.Now()); err != nil {
+		return 0, fmt.Errorf("%s: %w", what, err)
 	}
 	ctx, cancel := s.pool.bound(ctx)
 	defer cancel()
@@ -36,6 +40,9 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (ha.LeaseID, error
 		switch {
 		case err == nil && time.Duration(resp.TTL)*time.Second < ttl:
 			return 0, fmt.Errorf("%s: asked for %v, got %d s: a permit counted from it would be too long", what, ttl, resp.TTL)
+		case err == nil && time.Duration(resp.TTL)*time.Second > ttl:
+			_, _ = e.client.Revoke(ctx, resp.ID) // nobody uses it; if this fails it ends by itself
+			return 0, fmt.Errorf("%s: %w", what, s.shortest.note(ttl, time.Duration(resp.TTL)*time.Second, time.Now()))
 		case err == nil:
 			e.good()
 			return ha.LeaseID(resp.ID), nil

@@ -18,7 +18,7 @@ const (
 	retryPause   = 100 * time.Millisecond // between two attempts of one call at one endpoint
 )
 
-// pool is the voters' endpoints, our own first.
+// pool is the members' endpoints, our own first.
 type pool struct {
 	eps   []*endpoint
 	limit time.Duration // of a call without a deadline

@@ -14,18 +14,17 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 
-	"bascule/ha/etcd/internal/txncheck"
+	"bascule/ha"
 )
 
 // Sizes of the embedded server. The records of a large cluster are a few megabytes; these keep the whole data
 // directory in the low hundreds, most of it the write-ahead log that etcd allocates at its first start.
 const (
-	quotaBytes       = 512 << 20
-	keepRevisions    = "2000" // history kept for watches that were interrupted; compaction runs every 5 minutes
-	snapshotCount    = 10_000
-	snapshotCatchUp  = 2_000
-	maxWALFiles      = 2
-	progressInterval = 500 * time.Millisecond // how often a quiet watch is told that it is alive
+	quotaBytes      = 512 << 20
+	keepRevisions   = "2000" // history kept for watches that were interrupted; compaction runs every 5 minutes
+	snapshotCount   = 10_000
+	snapshotCatchUp = 2_000
+	maxWALFiles     = 2
 )
 
 // server is the embedded etcd member.
@@ -102,11 +101,10 @@ func serverConfig(cfg Config, own Voter, lg *zap.Logger) *embed.Config {
 	c.TickMs = uint(cfg.Timing.EtcdHeartbeat / time.Millisecond)
 	c.ElectionMs = uint(cfg.Timing.EtcdElection / time.Millisecond)
 	c.PreVote, c.StrictReconfigCheck = true, true
-	c.MaxTxnOps = txncheck.MaxOps
+	c.MaxTxnOps = ha.MaxTxnOps
 	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModeRevision, keepRevisions
 	c.QuotaBackendBytes = quotaBytes
 	c.SnapshotCount, c.SnapshotCatchUpEntries, c.MaxWalFiles = snapshotCount, snapshotCatchUp, maxWALFiles
-	c.WatchProgressNotifyInterval = progressInterval
 	c.GRPCKeepAliveMinTime, c.GRPCKeepAliveInterval, c.GRPCKeepAliveTimeout = time.Second, 10*time.Second, 5*time.Second
 	c.EnableGRPCGateway, c.EnablePprof = false, false
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(lg)

@@ -2,12 +2,8 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,12 +12,14 @@ import (
 
 // Store is the store port on etcd. Its methods are safe for concurrent use.
 type Store struct {
-	cfg    Config
-	prefix string
-	server *server // nil: a client only
-	pool   *pool
-	seen   atomic.Int64 // the highest revision that any answer has shown
-	view   view
+	cfg      Config
+	prefix   string
+	server   *server // nil: a client only
+	pool     *pool
+	cluster  identity // which etcd cluster this is
+	shortest shortest
+	seen     atomic.Int64 // the highest revision that any answer has shown
+	view     view
 
 	ctx   context.Context // ends with Close
 	stop  context.CancelFunc
@@ -40,21 +38,15 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{cfg: cfg, prefix: cfg.prefix(), pool: &pool{limit: cfg.callLimit()}}
 	lg := newZap(cfg.Log)
-	own, voter := cfg.own()
-	voters := slices.Clone(cfg.Voters)
-	slices.SortStableFunc(voters, func(a, b Voter) int { return rank(a.Name != cfg.Self) - rank(b.Name != cfg.Self) })
-	for _, v := range voters {
-		dial := hostPort(v.Address, cfg.ClientPort)
-		if v == own && cfg.BindAddress != "" && cfg.BindAddress != "0.0.0.0" && cfg.BindAddress != "::" {
-			dial = hostPort(cfg.BindAddress, cfg.ClientPort) // our own member, without the network in between
-		}
-		e, err := newEndpoint(v, cfg.ClientPort, dial, tc, lg)
+	for _, at := range cfg.places() {
+		e, err := newEndpoint(at, tc, cfg.External, &s.cluster, lg)
 		if err != nil {
 			s.pool.close()
 			return nil, err
 		}
 		s.pool.eps = append(s.pool.eps, e)
 	}
+	own, voter := cfg.own()
 	if voter {
 		if s.server, err = startServer(ctx, cfg, own, lg); err != nil {
 			s.pool.close()
@@ -71,22 +63,6 @@ func rank(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func loadTLS(f TLS) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("%w: certificate %s with key %s: %w: create them again with the cluster's CA", ErrConfig, f.CertFile, f.KeyFile, err)
-	}
-	ca, err := os.ReadFile(f.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("%w: CA: %w", ErrConfig, err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("%w: %s holds no certificate in PEM form", ErrConfig, f.CAFile)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 // Ready waits for the first linearizable answer.

@@ -15,12 +15,16 @@ import (
 	"bascule/ha"
 )
 
+// progressInterval is how often a quiet watch is asked whether it is alive.
+const progressInterval = 500 * time.Millisecond
+
 // view is a copy of the prefix that follows the store through a watch. A batch is applied whole, so it is always
 // the state at one revision, only perhaps an old one.
 type view struct {
 	mu   sync.Mutex
 	kvs  map[string]ha.KV
 	rev  int64
+	read int64 // the revision of the last full read
 	have bool
 	good time.Time // when the store last said something on the watch
 }
@@ -51,8 +55,8 @@ func (s *Store) Latest() (rev int64, kvs []ha.KV, ok bool) {
 	return s.view.rev, kvs, true
 }
 
-// ViewAge is how long ago the watch was last known good; false before the first read. A quiet watch is told twice a
-// second that it is alive. A member cut off from the others still says so for a few seconds until it notices, so a
+// ViewAge is how long ago the watch was last known good; false before the first read. A quiet watch is asked twice a
+// second whether it is alive. A member cut off from the others still says so for a few seconds until it notices, so a
 // young age is a hint, not a promise of quorum.
 func (s *Store) ViewAge() (time.Duration, bool) {
 	s.view.mu.Lock()
@@ -86,7 +90,9 @@ func (s *Store) readAndWatch(ctx context.Context, changed func()) error {
 	e := s.pool.order()[0]
 	wctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	watch := e.client.Watch(wctx, s.prefix, clientv3.WithPrefix(), clientv3.WithRev(rev+1), clientv3.WithProgressNotify(), clientv3.WithCreatedNotify())
+	// From the revision that was read, whose events change nothing: of a watch that begins in the future no progress is reported.
+	watch := e.client.Watch(wctx, s.prefix, clientv3.WithPrefix(), clientv3.WithRev(rev), clientv3.WithCreatedNotify())
+	go askProgress(wctx, e.client)
 	silence := 2*s.cfg.Timing.EtcdElection + 2*progressInterval
 	timer := time.NewTimer(silence)
 	defer timer.Stop()
@@ -107,10 +113,24 @@ func (s *Store) readAndWatch(ctx context.Context, changed func()) error {
 				}
 				return fmt.Errorf("%s: %w", e.name, err)
 			}
+			if err := s.cluster.check(resp.Header.ClusterId, time.Now()); err != nil {
+				e.failed(time.Time{})
+				return fmt.Errorf("%s: %w", e.name, err)
+			}
 			timer.Reset(silence)
 			if s.apply(resp) {
 				changed()
 			}
+		}
+	}
+}
+
+// askProgress keeps asking on a watch how far it has come, so that a quiet one can be told from a dead one; a server that others
+// run says so every ten minutes only. The watch's own context tells etcd's client which stream is meant.
+func askProgress(ctx context.Context, c *clientv3.Client) {
+	for pause(ctx, progressInterval) {
+		if c.RequestProgress(ctx) != nil { // the watch's reader learns why
+			return
 		}
 	}
 }
@@ -121,7 +141,12 @@ func (s *Store) apply(resp clientv3.WatchResponse) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.good = time.Now()
+	changed := false
 	for _, ev := range resp.Events {
+		if ev.Kv.ModRevision <= v.read {
+			continue // in the view already
+		}
+		changed = true
 		key := strings.TrimPrefix(string(ev.Kv.Key), s.prefix)
 		if ev.Type == clientv3.EventTypeDelete {
 			delete(v.kvs, key)
@@ -134,7 +159,7 @@ func (s *Store) apply(resp clientv3.WatchResponse) bool {
 		v.rev = max(v.rev, resp.Header.Revision)
 	}
 	s.saw(v.rev)
-	return len(resp.Events) > 0
+	return changed
 }
 
 func (v *view) replace(rev int64, kvs []ha.KV) {
@@ -144,5 +169,5 @@ func (v *view) replace(rev int64, kvs []ha.KV) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.kvs, v.rev, v.have, v.good = fresh, rev, true, time.Now()
+	v.kvs, v.rev, v.read, v.have, v.good = fresh, rev, rev, true, time.Now()
 }

@@ -7,8 +7,12 @@ import (
 	"bascule/ha"
 )
 
-// guestsPerCommit keeps transactions well under etcd's limit of operations (each guest: put, event, few guards).
-const guestsPerCommit = 40
+// How much one transaction carries, under the store's limit of operations (ha.MaxTxnOps).
+const (
+	guestsPerCommit   = 40
+	requestsPerCommit = 40 // of one node; the others are answered in the next rounds
+	eventsPerCommit   = 100
+)
 
 // finish compares the working copies with the store and makes the commits.
 func (r *round) finish() Decision {
@@ -33,7 +37,7 @@ func (r *round) finish() Decision {
 	}
 	d.Commits = append(d.Commits, r.guestCommits()...)
 	if n := len(r.Store.Events) - ha.MaxEvents; n > ha.MaxEvents/10 {
-		d.Commits = append(d.Commits, Commit{Subject: "events", Txn: ha.Txn{Term: r.Term, Dels: slices.Clone(r.Store.Events[:min(n, 200)])}})
+		d.Commits = append(d.Commits, Commit{Subject: "events", Txn: ha.Txn{Term: r.Term, Dels: slices.Clone(r.Store.Events[:min(n, eventsPerCommit)])}})
 	}
 	return d
 }
@@ -66,7 +70,7 @@ func (r *round) nodeCommit(n ha.NodeName) *Commit {
 		}
 		c.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyFence(n), Rev: old.Rev})
 	}
-	for _, k := range r.requests[n] {
+	for _, k := range r.requests[n][:min(len(r.requests[n]), requestsPerCommit)] {
 		changed = true
 		c.Txn.Dels = append(c.Txn.Dels, k)
 	}
@@ -86,25 +90,39 @@ func (r *round) guestCommits() []Commit {
 		if g != nil && old.Rev != 0 && bytes.Equal(ha.Encode(g), ha.Encode(old.Rec)) {
 			continue
 		}
-		if n%guestsPerCommit == 0 {
-			out = append(out, Commit{Subject: "guests", Txn: ha.Txn{Term: r.Term}})
+		one := r.guestCommit(id)
+		if len(out) == 0 || n == guestsPerCommit || !fits(out[len(out)-1].Txn, one.Txn) {
+			out, n = append(out, Commit{Subject: "guests", Txn: ha.Txn{Term: r.Term}}), 0
 		}
 		n++
 		c := &out[len(out)-1]
-		if g == nil {
-			c.Txn.Dels = append(c.Txn.Dels, ha.KeyGuest(id))
-		} else {
-			c.Txn.Puts = append(c.Txn.Puts, ha.Put{Key: ha.KeyGuest(id), Value: ha.Encode(g)})
-		}
-		c.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyGuest(id), Rev: old.Rev})
-		for _, extra := range r.guards[id] {
+		c.Txn.Puts, c.Txn.Dels = append(c.Txn.Puts, one.Txn.Puts...), append(c.Txn.Dels, one.Txn.Dels...)
+		c.Transitions = append(c.Transitions, one.Transitions...)
+		for _, extra := range one.Txn.Guards {
 			if !slices.Contains(c.Txn.Guards, extra) {
 				c.Txn.Guards = append(c.Txn.Guards, extra)
 			}
 		}
-		r.storeEvents(c, ha.KeyGuest(id))
 	}
 	return out
+}
+
+// guestCommit is what one guest's change writes and rests on.
+func (r *round) guestCommit(id ha.VMID) Commit {
+	var c Commit
+	if g := r.guests[id]; g == nil {
+		c.Txn.Dels = append(c.Txn.Dels, ha.KeyGuest(id))
+	} else {
+		c.Txn.Puts = append(c.Txn.Puts, ha.Put{Key: ha.KeyGuest(id), Value: ha.Encode(g)})
+	}
+	c.Txn.Guards = append([]ha.Guard{{Key: ha.KeyGuest(id), Rev: r.Store.Guests[id].Rev}}, r.guards[id]...)
+	r.storeEvents(&c, ha.KeyGuest(id))
+	return c
+}
+
+// fits says whether the store takes both in one transaction, the term's guard counted.
+func fits(a, b ha.Txn) bool {
+	return 1+len(a.Guards)+len(b.Guards) <= ha.MaxTxnOps && len(a.Puts)+len(a.Dels)+len(b.Puts)+len(b.Dels) <= ha.MaxTxnOps
 }
 
 // guestIDs lists the guests in the working copy and those removed from it.

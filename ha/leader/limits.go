@@ -17,7 +17,8 @@ import (
 type FenceLimits struct {
 	MaxConcurrent int           // nodes whose devices are told something at once; 0: any number
 	MinHealthy    int           // percent of Voters that must be healthy; 0: any number
-	Voters        []ha.NodeName // the members that keep the store, witness included
+	Voters        []ha.NodeName // the members that keep the store, witness included; all members when the store is elsewhere
+	Elsewhere     bool          // the store is not on members: it counts as one more voter, and a healthy one, for whoever leads has it
 	PriorityDelay time.Duration // extra wait before the fencing of the node whose guests are the most important ones
 }
 
@@ -89,17 +90,20 @@ func (r *round) underWay() []string {
 // tooFew says that fewer voters are healthy than the leader may switch machines off with; empty when there are enough. A majority that does
 // not answer is rather our own view that is wrong.
 func (r *round) tooFew() string {
-	healthy := 0
+	healthy, all, who := 0, len(r.Voters), "voters"
+	if r.Elsewhere {
+		healthy, all, who = 1, all+1, "members (the external store counts as one)"
+	}
 	for _, v := range r.Voters {
 		if _, held := r.Store.Leases[v]; held && (r.Gossip[v].Alive || v == r.Self) {
 			healthy++
 		}
 	}
-	need := (r.MinHealthy*len(r.Voters) + 99) / 100
+	need := (r.MinHealthy*all + 99) / 100
 	if healthy >= need {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d voters healthy, %d needed (min_healthy %d %%)", healthy, len(r.Voters), need, r.MinHealthy)
+	return fmt.Sprintf("%d of %d %s healthy, %d needed (min_healthy %d %%)", healthy, all, who, need, r.MinHealthy)
 }
 
 // held says whether a node's fencing has not begun: then an operator's word makes it begin.

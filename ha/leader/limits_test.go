@@ -254,6 +254,43 @@ func TestTooFewHealthyVoters(t *testing.T) {
 	}
 }
 
+// A store elsewhere is one more voter, as a witness would be: it is there as long as anybody leads.
+func TestAStoreElsewhereIsAVoter(t *testing.T) {
+	for _, tt := range []struct {
+		percent, members, dead int
+		acts                   bool
+	}{{51, 2, 1, true}, {51, 3, 1, true}, {51, 3, 2, false}, {51, 4, 2, true}, {51, 5, 3, false}, {67, 2, 1, false}, {100, 3, 1, false}} {
+		t.Run(fmt.Sprintf("%d percent, %d of %d dead", tt.percent, tt.dead, tt.members), func(t *testing.T) {
+			w := newWorld(t, tt.members)
+			var names []ha.NodeName
+			for i := range tt.members {
+				names = append(names, ha.NodeName(fmt.Sprintf("n%d", i+1)))
+			}
+			w.voters(tt.percent, names...)
+			w.leader.Elsewhere = true
+			for _, n := range names[1 : 1+tt.dead] {
+				w.cut(n)
+			}
+			w.run(100)
+			if got := w.node("n2"); (got.State == ha.NodeFenced) != tt.acts || !tt.acts && len(w.order()) > 0 {
+				t.Errorf("n2 is %s (%s), sent %v", got.State, got.Reason, w.sent)
+			}
+		})
+	}
+}
+
+// Hundreds of guests of one node change at once: each transaction is one that the store takes (world.apply looks).
+func TestManyGuestsFitTheStoresTransactions(t *testing.T) {
+	w := newWorld(t, 3)
+	for i := range 300 {
+		w.guest(ha.VMID(1000+i), ha.QEMU, "n2")
+	}
+	w.run(20)
+	w.cut("n2")
+	w.run(100)
+	w.wantNode("n2", ha.NodeFenced)
+}
+
 // Of a voter that is a witness the lease and gossip count, too.
 func TestAWitnessIsAVoter(t *testing.T) {
 	for _, up := range []bool{true, false} {

@@ -181,6 +181,9 @@ func (w *world) run(n int) {
 }
 
 func (w *world) apply(c Commit) {
+	if g, n := len(c.Txn.Guards)+1, len(c.Txn.Puts)+len(c.Txn.Dels); g > ha.MaxTxnOps || n > ha.MaxTxnOps {
+		w.t.Errorf("%s: a transaction of %d guards and %d writes, the store takes %d of each", c.Subject, g, n, ha.MaxTxnOps)
+	}
 	if c.Txn.Term != w.term {
 		w.t.Fatalf("commit about %s without the term", c.Subject)
 	}

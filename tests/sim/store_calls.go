@@ -41,13 +41,19 @@ func (c *Client) Commit(t ha.Txn, timeout time.Duration, done func(rev int64, er
 	})
 }
 
-// Grant makes a lease; etcd may make it longer than asked, never shorter.
+// Grant makes a lease of exactly ttl, or none: where the store makes it longer it is given back.
 func (c *Client) Grant(ttl time.Duration, timeout time.Duration, done func(ha.LeaseID, error)) {
 	if ttl < time.Second || ttl%time.Second != 0 {
 		c.proc.Post(func() { done(0, errors.New("a lease's TTL is a positive number of whole seconds")) })
 		return
 	}
-	c.once(&storeRequest{op: opGrant, ttl: ttl}, timeout, func(a storeAnswer, _ bool) { done(a.lease, a.err) })
+	c.once(&storeRequest{op: opGrant, ttl: ttl}, timeout, func(a storeAnswer, _ bool) {
+		if a.err == nil && a.ttl > ttl {
+			c.Revoke(a.lease, timeout, func(error) {})
+			a.lease, a.err = 0, ha.ErrTTL
+		}
+		done(a.lease, a.err)
+	})
 }
 
 // Renew prolongs a lease and returns the TTL that it has from some moment after the call.

@@ -18,9 +18,19 @@ type storeBackup struct {
 // storeFaults are the faults of one node's clients.
 type storeFaults struct {
 	lost        float64       // share of the commits whose answers are lost
+	next        lostFate      // of the next commit
 	lag         time.Duration // extra delay of every event of the watch
 	brokenUntil time.Duration // no events before
 }
+
+// lostFate is what becomes of a commit whose answer is lost.
+type lostFate uint8
+
+const (
+	lostDrawn  lostFate = iota // the dice say so, and whether it is lost at all
+	lostBefore                 // it never arrives
+	lostAfter                  // it is carried out at once
+)
 
 func (s *Store) fault(node string) *storeFaults {
 	f := s.faults[node]

@@ -241,7 +241,14 @@ func TestStoreShortestTTL(t *testing.T) {
 	}
 	w := newStoreWorld(t, 32, 3, 3)
 	w.s.timing = patient
-	if l := w.s.lease(w.grant("node1", 5*time.Second)); l.ttl != 8*time.Second {
-		t.Errorf("a TTL of 5 s where elections take 5 s: %v", l.ttl)
+	err = await(w, func(done func(error)) {
+		w.client["node1"].Grant(5*time.Second, callTime, func(_ ha.LeaseID, err error) { done(err) })
+	})
+	w.run(time.Second)
+	if err != ha.ErrTTL || len(w.s.leases) != 0 {
+		t.Errorf("a TTL of 5 s where elections take 5 s: %v, %d leases are left", err, len(w.s.leases))
+	}
+	if l := w.s.lease(w.grant("node1", 8*time.Second)); l.ttl != 8*time.Second {
+		t.Errorf("a TTL of 8 s: %v", l.ttl)
 	}
 }

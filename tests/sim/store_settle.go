@@ -111,18 +111,24 @@ func txnNever(tx *ha.Txn, before int64, now map[string]ha.KV) bool {
 
 // lose is once, under the fault Ambiguous: the answer is lost, and the write was carried out, or will be much later, or never.
 func (c *Client) lose(r *storeRequest, timeout time.Duration, done func(a storeAnswer, sent bool)) {
-	l := c.store.loop
-	if !l.Chance("store lost", c.fault.lost) || c.following() == nil {
+	l, next := c.store.loop, c.fault.next
+	c.fault.next = lostDrawn
+	if next == lostDrawn && !l.Chance("store lost", c.fault.lost) || c.following() == nil {
 		c.once(r, timeout, done)
 		return
 	}
 	c.proc.After(timeout, func() { done(storeAnswer{err: ha.ErrUnavailable}, true) })
 	late := time.Duration(0)
-	switch fate := l.Rand("store lost").Float64(); {
-	case fate < 0.15:
+	switch next {
+	case lostBefore:
 		return
-	case fate < 0.45:
-		late = l.Between("store lost", 200*time.Millisecond, 4*time.Second)
+	case lostDrawn:
+		switch fate := l.Rand("store lost").Float64(); {
+		case fate < 0.15:
+			return
+		case fate < 0.45:
+			late = l.Between("store lost", 200*time.Millisecond, 4*time.Second)
+		}
 	}
 	r.by, r.proc = c.node, c.proc
 	c.store.deliverLate(r, late)

@@ -95,9 +95,12 @@ func compareText(a, b string) int {
 
 // checkTxn refuses what etcd would refuse for its form; it is a mistake of the caller.
 func checkTxn(tx *ha.Txn) error {
-	const most = 1024
-	if len(tx.Guards) >= most || len(tx.Puts)+len(tx.Dels) > most {
-		return fmt.Errorf("impossible transaction: %d guards, %d writes", len(tx.Guards), len(tx.Puts)+len(tx.Dels))
+	guards := len(tx.Guards)
+	if tx.Term != 0 {
+		guards++
+	}
+	if guards > ha.MaxTxnOps || len(tx.Puts)+len(tx.Dels) > ha.MaxTxnOps {
+		return fmt.Errorf("impossible transaction: %d guards, %d writes", guards, len(tx.Puts)+len(tx.Dels))
 	}
 	written := make([]string, 0, len(tx.Puts)+len(tx.Dels))
 	for _, p := range tx.Puts {

@@ -28,9 +28,15 @@ func TestConformance(t *testing.T) {
 			}
 		}()
 		t.Cleanup(func() { close(done); <-ended })
-		return m
+		return raft{m}
 	})
 }
+
+// raft is a model whose leases are refreshed as by a change of raft's leader.
+type raft struct{ *Memory }
+
+// ChangeLeader implements storetest.LeaderChanger.
+func (r raft) ChangeLeader(context.Context) error { r.RefreshLeases(); return nil }
 
 // clock is a test's own time.
 type clock struct{ t time.Time }

@@ -141,7 +141,8 @@ func testLease(t *testing.T, s suite) {
 }
 
 func testExpiry(t *testing.T, s suite) {
-	short, long := s.grant(time.Second), s.grant(testTTL)
+	ttl := s.shortest()
+	short, long := s.grant(ttl), s.grant(testTTL)
 	s.put("lease/short", "here", short)
 	s.put("lease/long", "here", long)
 	s.until("the lease has ended and its key is gone", nil, func() bool { return s.value("lease/short") == "-" })
@@ -151,9 +152,9 @@ func testExpiry(t *testing.T, s suite) {
 	if _, err := s.Renew(s.ctx, short); !errors.Is(err, ha.ErrLeaseGone) {
 		t.Errorf("renewing a lease that has ended: %v", err)
 	}
-	kept := s.grant(time.Second)
+	kept := s.grant(ttl)
 	s.put("lease/kept", "here", kept)
-	over := time.Now().Add(4 * time.Second)
+	over := time.Now().Add(2*ttl + 2*time.Second)
 	s.until("a renewed lease outlives its TTL several times", nil, func() bool {
 		if _, err := s.Renew(s.ctx, kept); err != nil {
 			t.Fatal(err)
@@ -163,4 +164,79 @@ func testExpiry(t *testing.T, s suite) {
 	if got := s.value("lease/kept"); got != "here" {
 		t.Errorf("a renewed lease's key: %q", got)
 	}
+}
+
+// testShortest: a lease is as long as it was asked for, or there is none.
+func testShortest(t *testing.T, s suite) {
+	ttl := s.shortest()
+	id := s.grant(ttl)
+	if got, err := s.Renew(s.ctx, id); err != nil || got != ttl {
+		t.Errorf("granted for %v, renewed for %v, %v", ttl, got, err)
+	}
+	if ttl == time.Second {
+		t.Skip("this store grants the shortest lease that there can be")
+	}
+	for range 2 { // what is known already is refused as well
+		if id, err := s.Grant(s.ctx, ttl-time.Second); !errors.Is(err, ha.ErrTTL) || id != 0 {
+			t.Errorf("asked for %v, less than the store grants: lease %x, %v", ttl-time.Second, int64(id), err)
+		}
+	}
+	if _, err := s.Grant(s.ctx, ttl); err != nil {
+		t.Errorf("after a refusal: %v", err)
+	}
+}
+
+// testLeaderChange: a new leader of raft does not know when a lease was renewed last, and gives it its whole time again.
+func testLeaderChange(t *testing.T, s suite) {
+	changer, ok := s.Store.(LeaderChanger)
+	if !ok {
+		t.Skip("this store cannot change raft's leader")
+	}
+	ttl := s.shortest() + 2*time.Second
+	granted := time.Now()
+	id := s.grant(ttl)
+	s.put("lease/node1", "here", id)
+	s.until("most of the lease's time is over", nil, func() bool { return time.Since(granted) > ttl-time.Second })
+	if err := changer.ChangeLeader(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	changed := time.Now()
+	s.until("the lease would have ended without the change", nil, func() bool { return time.Since(granted) > ttl+1500*time.Millisecond })
+	if got := s.value("lease/node1"); got != "here" {
+		t.Errorf("after %v, %v of them under a new leader, the key of a lease of %v: %q", time.Since(granted), time.Since(changed), ttl, got)
+	}
+	s.until("it ends all the same", nil, func() bool { return s.value("lease/node1") == "-" })
+	if took := time.Since(changed); took < ttl-500*time.Millisecond {
+		t.Errorf("it ended %v after the change, its time is %v", took, ttl)
+	}
+}
+
+// testCreateRevision: the term lasts as long as the key does, whatever is written into it; a key made anew is another term, even by
+// the same hands.
+func testCreateRevision(t *testing.T, s suite) {
+	rec := ha.LeaderRecord{Node: "node1", Incarnation: "i1", Lease: s.grant(testTTL)}
+	term, _, err := s.Campaign(s.ctx, rec)
+	if err != nil || term == 0 {
+		t.Fatalf("term %d, %v", term, err)
+	}
+	again := ha.Txn{Term: term, Puts: []ha.Put{{Key: ha.KeyLeader, Value: ha.Encode(rec), Lease: rec.Lease}}}
+	if _, err := s.Commit(s.ctx, again); err != nil {
+		t.Fatal(err)
+	}
+	kv, _, err := s.Get(s.ctx, ha.KeyLeader)
+	if err != nil || kv.CreateRev != int64(term) || kv.ModRev <= kv.CreateRev {
+		t.Errorf("written again: %+v, %v", kv, err)
+	}
+	s.commitUnder(term)
+	if err := s.Resign(s.ctx, term); err != nil {
+		t.Fatal(err)
+	}
+	next, _, err := s.Campaign(s.ctx, rec)
+	if err != nil || next <= term {
+		t.Fatalf("the same record again: term %d after %d, %v", next, term, err)
+	}
+	if _, err := s.Commit(s.ctx, ha.Txn{Term: term, Puts: []ha.Put{{Key: "node/x", Value: []byte("old")}}}); !errors.Is(err, ha.ErrConflict) {
+		t.Errorf("under the first term: %v", err)
+	}
+	s.commitUnder(next)
 }

@@ -1,5 +1,5 @@
 // Package storetest is the conformance suite of the store port: what everybody who uses the store may rely on, checked
-// against the embedded etcd and against every model of it. It uses real time, in bounded waits, and may never
+// against the embedded etcd, an external one, and every model of it. It uses real time, in bounded waits, and may never
 // look behind the port, except through the optional interfaces below.
 package storetest
 
@@ -36,6 +36,15 @@ type Compactor interface {
 	Compact(ctx context.Context) error
 }
 
+// LeaderChanger can hand raft's leadership to another member.
+type LeaderChanger interface {
+	ChangeLeader(ctx context.Context) error
+}
+
+// Shortest knows the shortest lease that the store grants (etcd: one and a half election timeouts, in whole seconds). Of a store
+// that is none it is a second.
+type Shortest interface{ ShortestTTL() time.Duration }
+
 // Run checks a store. open returns an empty one for each part; it cleans up by itself.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for _, part := range []struct {
@@ -46,10 +55,14 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"guards", testGuards},
 		{"impossible transactions", testImpossible},
 		{"term guard", testTerm},
+		{"term is the create revision", testCreateRevision},
 		{"campaign", testCampaign},
 		{"lease", testLease},
 		{"lease expiry", testExpiry},
+		{"shortest lease", testShortest},
+		{"leases outlive a change of raft's leader", testLeaderChange},
 		{"view", testView},
+		{"lagging view", testLaggingView},
 		{"view after compaction", testViewAfterCompaction},
 		{"lost answers", testLostAnswers},
 		{"ended context", testEndedContext},
@@ -90,6 +103,14 @@ func (s suite) value(key string) string {
 		return "-"
 	}
 	return string(kv.Value)
+}
+
+// shortest is the shortest lease that the store grants.
+func (s suite) shortest() time.Duration {
+	if x, ok := s.Store.(Shortest); ok {
+		return x.ShortestTTL()
+	}
+	return time.Second
 }
 
 func (s suite) grant(ttl time.Duration) ha.LeaseID {

@@ -73,15 +73,20 @@ func testGuards(t *testing.T, s suite) {
 
 func testImpossible(t *testing.T, s suite) {
 	put := ha.Put{Key: "a", Value: []byte("x")}
-	many := make([]string, 1025)
+	many := make([]string, ha.MaxTxnOps+1)
 	for i := range many {
 		many[i] = "event/" + string(rune('a'+i%26)) + string(rune('a'+i/26))
+	}
+	guards := make([]ha.Guard, ha.MaxTxnOps)
+	for i := range guards {
+		guards[i].Key = many[i]
 	}
 	for what, tx := range map[string]ha.Txn{
 		"written twice":       {Puts: []ha.Put{put, put}},
 		"written and removed": {Puts: []ha.Put{put}, Dels: []string{"a"}},
 		"empty key":           {Puts: []ha.Put{{Value: []byte("x")}}},
 		"too many":            {Dels: many},
+		"the term counts":     {Term: 1, Guards: guards, Puts: []ha.Put{put}},
 	} {
 		_, err := s.Commit(s.ctx, tx)
 		if err == nil || errors.Is(err, ha.ErrConflict) || errors.Is(err, ha.ErrAmbiguous) || errors.Is(err, ha.ErrUnavailable) {
@@ -91,7 +96,7 @@ func testImpossible(t *testing.T, s suite) {
 	if s.value("a") != "-" {
 		t.Error("an impossible transaction has written something")
 	}
-	if _, err := s.Commit(s.ctx, ha.Txn{Dels: many[:1024]}); err != nil {
+	if _, err := s.Commit(s.ctx, ha.Txn{Dels: many[:ha.MaxTxnOps]}); err != nil {
 		t.Errorf("as many writes as allowed: %v", err)
 	}
 }

@@ -107,3 +107,41 @@ func testViewAfterCompaction(t *testing.T, s suite) {
 	s.put("node/a", "last", 0)
 	s.same("the view follows again", changed)
 }
+
+// testLaggingView: a view that is behind shows an older state whole, never a mixture, and never goes back.
+func testLaggingView(t *testing.T, s suite) {
+	breaker, ok := s.Store.(ViewBreaker)
+	if !ok {
+		t.Skip("this store cannot keep its view behind")
+	}
+	pair := func(value string) {
+		tx := ha.Txn{Puts: []ha.Put{{Key: "guest/1", Value: []byte(value)}, {Key: "guest/2", Value: []byte(value)}}}
+		if _, err := s.Commit(s.ctx, tx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pair("0")
+	changed := s.watch()
+	s.same("the view shows what was there", changed)
+	var last int64
+	look := func() (value string) {
+		rev, kvs, _ := s.Latest()
+		if rev < last {
+			t.Fatalf("the view went back from revision %d to %d", last, rev)
+		}
+		last = rev
+		if len(kvs) != 2 || string(kvs[0].Value) != string(kvs[1].Value) || kvs[0].ModRev != kvs[1].ModRev {
+			t.Fatalf("a state that never was: %+v", kvs)
+		}
+		return string(kvs[0].Value)
+	}
+	heal := breaker.BreakView()
+	for i := 1; i <= 5; i++ {
+		pair(fmt.Sprint(i))
+		if got := look(); got != "0" {
+			t.Fatalf("the view is not behind: %s", got)
+		}
+	}
+	heal()
+	s.until("the view has caught up", changed, func() bool { return look() == "5" })
+}

@@ -28,7 +28,7 @@ var limited = []Mutant{
 		Edits: []Edit{{"ha/leader/limits.go", "if healthy >= need {", "if true {"}},
 		Probe: two("min-healthy=80"), Counts: []string{"fence"}},
 	{Name: "min-healthy-rounded-down", Rule: "fence", Breaks: "two of three voters pass for more than 66 percent",
-		Edits: []Edit{{"ha/leader/limits.go", "(r.MinHealthy*len(r.Voters) + 99) / 100", "r.MinHealthy * len(r.Voters) / 100"}},
+		Edits: []Edit{{"ha/leader/limits.go", "(r.MinHealthy*all + 99) / 100", "r.MinHealthy * all / 100"}},
 		Probe: probe.Probe{Site: []string{"nodes=3", "watchdog=none", "devices=bmc", "sound", "min-healthy=80"}, Script: []string{"20s freeze $a for 75s"}}, Counts: []string{"fence"}},
 	{Name: "waiting-proves-nothing", Rule: "part4", Breaks: "while a fencing waits for healthy voters, no proof counts",
 		Edits: []Edit{{"ha/leader/fence.go", "\tout := ladder.Step(r.input(rec, mem, f))\n\tif out.Wants", "\tif r.held(rec) && r.tooFew() != \"\" {\n\t\treturn\n\t}\n\tout := ladder.Step(r.input(rec, mem, f))\n\tif out.Wants"}},

@@ -9,9 +9,6 @@ import (
 	"bascule/ha"
 )
 
-// MaxOps is how many guards, and how many writes, one transaction may have; the embedded servers run with this limit.
-const MaxOps = 1024
-
 // ErrInvalid is wrapped by every refusal; it is a mistake of the caller, repeating does not help.
 var ErrInvalid = errors.New("store: impossible transaction")
 
@@ -21,8 +18,8 @@ func Check(tx ha.Txn) error {
 	if tx.Term != 0 {
 		guards++
 	}
-	if guards > MaxOps || writes > MaxOps {
-		return fmt.Errorf("%w: %d guards and %d writes, the limit is %d each: split it", ErrInvalid, guards, writes, MaxOps)
+	if guards > ha.MaxTxnOps || writes > ha.MaxTxnOps {
+		return fmt.Errorf("%w: %d guards and %d writes, the limit is %d each: split it", ErrInvalid, guards, writes, ha.MaxTxnOps)
 	}
 	for _, g := range tx.Guards {
 		if g.Key == "" || g.Rev < 0 {
