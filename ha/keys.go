@@ -12,6 +12,9 @@ const KeyLeader = "leader"
 // KeyCluster is the key of the cluster record.
 const KeyCluster = "cluster"
 
+// KeyEtcdChange is the key that is held while etcd's own voters are changed.
+const KeyEtcdChange = "etcd-change"
+
 // Key prefixes, relative to the cluster's own prefix in the store.
 const (
 	PrefixLease       = "lease/"

@@ -22,6 +22,9 @@ func (s storePort) Health(ctx context.Context) ha.StoreHealth {
 	h := s.Store.Health(ctx)
 	out := ha.StoreHealth{Available: h.Quorum, External: h.External, RaftLeader: h.Leader, Reason: h.Why, Problems: h.Problems}
 	for _, m := range h.Members {
+		if m.Vote == etcd.VoteNone || m.Vote == etcd.VoteLearner {
+			continue // it is no part of any majority
+		}
 		out.Voters = append(out.Voters, m.Name)
 		if m.Answers {
 			out.Answering = append(out.Answering, m.Name)

@@ -133,6 +133,7 @@ func openStore(ctx context.Context, cfg *config.Config, log logrus.FieldLogger) 
 	for _, m := range cfg.Voters() {
 		ec.Voters = append(ec.Voters, etcd.Voter{Name: m.Name, Address: m.Address})
 	}
+	ec.Initial = cfg.Etcd.InitialVoters
 	ec.DataDir, ec.Token = filepath.Join(cfg.DataDir, "etcd"), "bascule-"+cfg.Cluster
 	ec.BindAddress, ec.PeerPort, ec.ClientPort = cfg.BindAddress, cfg.Etcd.PeerPort, cfg.Etcd.ClientPort
 	ec.TLS = etcd.TLS{CAFile: cfg.TLS.CAFile, CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile}

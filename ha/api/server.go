@@ -88,6 +88,8 @@ func (s *Server) handler(closing <-chan struct{}) http.Handler {
 	})
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { s.events(w, r, closing) })
 	mux.HandleFunc("GET /v1/fence-test", s.fenceTest)
+	mux.HandleFunc("GET /v1/etcd/members", s.etcdMembers)
+	mux.HandleFunc("POST /v1/etcd/change", s.etcdChange)
 	for _, kind := range []ha.RequestKind{ha.RequestDrain, ha.RequestUndrain, ha.RequestFence, ha.RequestConfirmOff, ha.RequestConfirmTest} {
 		mux.HandleFunc("POST /v1/"+string(kind), func(w http.ResponseWriter, r *http.Request) { s.request(w, r, kind) })
 	}

@@ -20,6 +20,10 @@ type Backend interface {
 	// FenceTest reads the fencing devices of a node, or of all but witnesses ("": each once, side by side), and says how their levels
 	// would be walked. Nothing is switched. It answers when ctx ends at the latest; what is missing then is said device by device.
 	FenceTest(ctx context.Context, node ha.NodeName) FenceTest
+	// EtcdMembers lists the embedded etcd's members; it needs a majority of them.
+	EtcdMembers(ctx context.Context) ([]EtcdMember, error)
+	// EtcdChange changes its voters and returns when that is done, or why it is not and what to do.
+	EtcdChange(ctx context.Context, c EtcdChange) error
 	// Subscribe returns a channel that ticks after each change of the view or of the events (ticks may be merged),
 	// and the function that ends the subscription.
 	Subscribe() (<-chan struct{}, func())

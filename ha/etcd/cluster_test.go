@@ -19,14 +19,15 @@ var subnets atomic.Int32
 
 // lab is a cluster of voters on loopback addresses.
 type lab struct {
-	t      *testing.T
-	ca     *authority
-	net    int
-	ports  [2]int // peer, client
-	voters []Voter
-	dirs   map[ha.NodeName]string
-	stores map[ha.NodeName]*Store
-	timing ha.Timing
+	t       *testing.T
+	ca      *authority
+	net     int
+	ports   [2]int // peer, client
+	voters  []Voter
+	initial []ha.NodeName
+	dirs    map[ha.NodeName]string
+	stores  map[ha.NodeName]*Store
+	timing  ha.Timing
 }
 
 func newLab(t *testing.T, voters int) *lab {
@@ -72,7 +73,7 @@ func (l *lab) config(name ha.NodeName) Config {
 	log.SetOutput(testLog{l.t})
 	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, TimestampFormat: "05.000", FullTimestamp: true})
 	c := Config{
-		Self: name, Cluster: "test", DataDir: l.dirs[name], Voters: l.voters, PeerPort: l.ports[0], ClientPort: l.ports[1],
+		Self: name, Cluster: "test", DataDir: l.dirs[name], Voters: l.voters, Initial: l.initial, PeerPort: l.ports[0], ClientPort: l.ports[1],
 		Timing: l.timing, Token: fmt.Sprintf("token-%d", l.net), Log: log.WithField("node", name),
 	}
 	ips := []string{l.host(250), l.host(251)} // proxies in front of it

@@ -38,10 +38,11 @@ type External struct {
 // and no ports.
 type Config struct {
 	Self        ha.NodeName
-	Cluster     string  // names the key prefix
-	DataDir     string  // of the embedded server; created when missing
-	Voters      []Voter // the initial voters, the same list in the same order everywhere
-	BindAddress string  // IP address to listen on; empty: all
+	Cluster     string        // names the key prefix
+	DataDir     string        // of the embedded server; created when missing
+	Voters      []Voter       // the same list in the same order everywhere; who really is a member, etcd's own list says
+	Initial     []ha.NodeName // those that formed the cluster at its first start; empty: all voters
+	BindAddress string        // IP address to listen on; empty: all
 	PeerPort    int
 	ClientPort  int
 	TLS         TLS

@@ -26,7 +26,7 @@ func (o own) ShortestTTL() time.Duration { return time.Second }
 func (o own) ChangeLeader(ctx context.Context) error {
 	var servers []*embed.Etcd
 	for _, s := range o.all {
-		servers = append(servers, s.server.etcd)
+		servers = append(servers, s.server.Load().etcd)
 	}
 	return changeLeader(ctx, servers)
 }
@@ -36,7 +36,8 @@ func TestConformanceOwnMember(t *testing.T) {
 	l := newLab(t, 3)
 	all := l.all()
 	storetest.Run(t, func(t *testing.T) storetest.Store {
-		part := &Store{cfg: all[0].cfg, prefix: fmt.Sprintf("/bascule/v1/own%d/", clusters.Add(1)), server: all[0].server, pool: all[0].pool}
+		part := &Store{cfg: all[0].cfg, prefix: fmt.Sprintf("/bascule/v1/own%d/", clusters.Add(1)), pool: all[0].pool}
+		part.server.Store(all[0].server.Load())
 		part.ctx, part.stop = context.WithCancel(context.Background())
 		t.Cleanup(func() { part.stop(); part.loops.Wait() })
 		return own{part, all}

@@ -90,11 +90,9 @@ func TestOpenExplainsWhatItCannotDo(t *testing.T) {
 	if err := os.RemoveAll(l.dirs["node2"]); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Open(within(t, 20*time.Second), l.config("node2")); err == nil {
-		s.HardStop()
-		t.Error("a voter whose data is lost started as if nothing had happened")
-	} else if !strings.Contains(err.Error(), "add it anew") {
-		t.Errorf("lost data: %v", err)
+	lost := l.open("node2")
+	if h := lost.Health(within(t, 3*time.Second)); h.Own != "client" || !strings.Contains(strings.Join(h.Problems, "; "), "hactl etcd replace node2") {
+		t.Errorf("lost data: %+v", h)
 	}
 	busy := l.config("node1")
 	busy.DataDir = filepath.Join(t.TempDir(), "etcd")

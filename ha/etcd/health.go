@@ -24,10 +24,23 @@ type MemberState struct {
 	Leader  bool   // it says itself that it leads raft
 	DBSize  int64  // bytes; 0 when it does not answer
 	Problem string // why it does not answer, or what it complains about
+	Vote    Vote   // as etcd's own list has it
 	id      uint64 // etcd's member id, 0 when it does not answer
 	says    uint64 // whom it takes for raft's leader
 	applied uint64 // its log position
 }
+
+// Vote is what a configured voter is to etcd, or a member of etcd to the configuration.
+type Vote string
+
+// Votes.
+const (
+	VoteUnknown Vote = ""        // the list could not be read
+	VoteVoter   Vote = "voter"   // as configured
+	VoteLearner Vote = "learner" // it is being let in
+	VoteNone    Vote = "none"    // configured, no member
+	VoteExtra   Vote = "extra"   // a voter that the configuration does not have
+)
 
 // Health is the state of the store as seen from this node.
 type Health struct {
@@ -56,7 +69,15 @@ func (s *Store) Health(ctx context.Context) Health {
 	var both sync.WaitGroup
 	both.Go(func() { _, _, quorumErr = s.Get(ask, ha.KeyLeader) })
 	both.Go(func() { h.Members = s.members(ask) })
+	var list []Member
+	if !h.External {
+		both.Go(func() { list, _ = s.list(ask) }) // without it the configuration stands for it
+	}
 	both.Wait()
+	h.compare(list)
+	if why := s.waits.Load(); why != nil && *why != "" {
+		h.Problems = append(h.Problems, fmt.Sprintf("%s does not vote in etcd: %s", s.cfg.Self, *why))
+	}
 
 	h.Quorum = quorumErr == nil
 	h.Leader = leaderOf(h.Members)
@@ -70,9 +91,9 @@ func (s *Store) Health(ctx context.Context) Health {
 	slices.Sort(h.Problems)
 	h.Problems = slices.Compact(h.Problems)
 	var why []error
-	if s.server != nil {
+	if sv := s.server.Load(); sv != nil {
 		var problem error
-		if h.Own, h.DBSize, problem = s.server.state(); problem != nil {
+		if h.Own, h.DBSize, problem = sv.state(); problem != nil {
 			why = append(why, problem)
 		}
 	}
@@ -91,6 +112,32 @@ func (s *Store) Health(ctx context.Context) Health {
 		h.Why = err.Error()
 	}
 	return h
+}
+
+// compare takes in who is a member by etcd's own list, and says what the configuration says otherwise.
+func (h *Health) compare(list []Member) {
+	if list == nil {
+		return
+	}
+	for i, m := range h.Members {
+		own, _ := split(list, m.Name)
+		switch {
+		case own == nil:
+			h.Members[i].Vote = VoteNone
+			h.Problems = append(h.Problems, fmt.Sprintf("%s is a voter in the configuration and no member of etcd: let it in (hactl etcd add %s), or make it none in members", m.Name, m.Name))
+		case own.Learner:
+			h.Members[i].Vote = VoteLearner
+			h.Problems = append(h.Problems, fmt.Sprintf("%s is being let in to etcd and does not vote yet: hactl etcd add %s goes on with it, hactl etcd remove %s takes it back", m.Name, m.Name, m.Name))
+		default:
+			h.Members[i].Vote = VoteVoter
+		}
+	}
+	for _, m := range list {
+		if !slices.ContainsFunc(h.Members, func(s MemberState) bool { return s.Name == m.Node }) {
+			h.Members = append(h.Members, MemberState{Name: ha.NodeName(m.label()), Address: m.Peer, Vote: VoteExtra, Problem: "this node's configuration has no such voter"})
+			h.Problems = append(h.Problems, fmt.Sprintf("%s votes in etcd and is no voter in the configuration: take it out (hactl etcd remove %s), or make it a voter in members", m.label(), m.Node))
+		}
+	}
 }
 
 // state describes the embedded member without any network.

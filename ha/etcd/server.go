@@ -36,14 +36,18 @@ type server struct {
 	end     func()                 // closes everything that serves; works once
 }
 
-// startServer starts the member from an existing data directory or as an initial member of a new cluster. It does not
-// wait for quorum. etcd cannot be interrupted while it starts: when ctx ends first, it is closed as soon as it is up.
-func startServer(ctx context.Context, cfg Config, own Voter, lg *zap.Logger) (*server, error) {
+// startServer starts the member from an existing data directory, as an initial member of a new cluster, or, to join, as what the list
+// has let in. It does not wait for quorum. etcd cannot be interrupted while it starts: when ctx ends first, it is closed as soon as it is up.
+func startServer(ctx context.Context, cfg Config, own Voter, list []Member, join bool, lg *zap.Logger) (*server, error) {
 	type result struct {
 		etcd *embed.Etcd
 		err  error
 	}
 	ec := serverConfig(cfg, own, lg)
+	ec.InitialCluster = cfg.initialCluster(list, join)
+	if join {
+		ec.ClusterState = embed.ClusterStateFlagExisting
+	}
 	var started atomic.Pointer[embed.Etcd]
 	ec.GRPCAdditionalServerOptions = surviveStop(&started)
 	done := make(chan result, 1)
@@ -82,12 +86,6 @@ func serverConfig(cfg Config, own Voter, lg *zap.Logger) *embed.Config {
 	c.ListenClientUrls = []url.URL{httpsURL(cfg.bind(), cfg.ClientPort)}
 	c.AdvertisePeerUrls = []url.URL{httpsURL(own.Address, cfg.PeerPort)}
 	c.AdvertiseClientUrls = []url.URL{httpsURL(own.Address, cfg.ClientPort)}
-	var members []string
-	for _, v := range cfg.Voters {
-		u := httpsURL(v.Address, cfg.PeerPort)
-		members = append(members, string(v.Name)+"="+u.String())
-	}
-	c.InitialCluster = strings.Join(members, ",")
 	c.InitialClusterToken = cfg.Token
 	c.ClusterState = embed.ClusterStateFlagNew // ignored as soon as there is a write-ahead log
 
@@ -116,13 +114,13 @@ func explainStart(cfg Config, err error) error {
 	hint := "the log lines before this one say more"
 	switch text := err.Error(); {
 	case strings.Contains(text, "has already been bootstrapped"):
-		hint = "the cluster knows this voter but its data directory is empty: remove the member from the cluster and add it anew; never start a second cluster under its name"
+		hint = "the cluster knows this voter but its data directory is empty: hactl etcd replace lets it in anew"
 	case strings.Contains(text, "address already in use"), strings.Contains(text, "cannot assign requested address"):
 		hint = fmt.Sprintf("ports %d and %d of %s must be free and the address this machine's own", cfg.PeerPort, cfg.ClientPort, cfg.bind())
 	case strings.Contains(text, "permission denied"):
 		hint = "the daemon must be able to read its certificate and key and to write the data directory"
 	case strings.Contains(text, "gave up"):
-		hint = "the data directory cannot be used: if the other voters have quorum, move it away, remove this member and add it anew"
+		hint = "the data directory cannot be used: if the other voters have quorum, move it away, start basculed again and let it in anew: hactl etcd replace"
 	}
 	return fmt.Errorf("starting etcd of %s in %s: %w: %s", cfg.Self, cfg.DataDir, err, hint)
 }

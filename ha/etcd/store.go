@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.uber.org/zap"
+
 	"bascule/ha"
 )
 
@@ -14,7 +16,9 @@ import (
 type Store struct {
 	cfg      Config
 	prefix   string
-	server   *server // nil: a client only
+	server   atomic.Pointer[server] // nil: a client only
+	waits    atomic.Pointer[string] // why a voter runs no member; empty: it does
+	zap      *zap.Logger
 	pool     *pool
 	cluster  identity // which etcd cluster this is
 	shortest shortest
@@ -26,8 +30,8 @@ type Store struct {
 	loops sync.WaitGroup
 }
 
-// Open starts the embedded server if Self is a voter (a new or an existing data directory) and prepares the client, whose
-// own member comes first. It does not wait for quorum: a node that starts alone must not hang. ctx bounds the opening only.
+// Open starts the embedded server if Self is a voter and has a member (an existing data directory, or none yet, see admit) and prepares
+// the client, whose own member comes first. It does not wait for quorum: a node that starts alone must not hang. ctx bounds the opening only.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -37,23 +41,24 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, prefix: cfg.prefix(), pool: &pool{limit: cfg.callLimit()}}
-	lg := newZap(cfg.Log)
+	s.zap = newZap(cfg.Log)
 	for _, at := range cfg.places() {
-		e, err := newEndpoint(at, tc, cfg.External, &s.cluster, lg)
+		e, err := newEndpoint(at, tc, cfg.External, &s.cluster, s.zap)
 		if err != nil {
 			s.pool.close()
 			return nil, err
 		}
 		s.pool.eps = append(s.pool.eps, e)
 	}
-	own, voter := cfg.own()
-	if voter {
-		if s.server, err = startServer(ctx, cfg, own, lg); err != nil {
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	if _, voter := cfg.own(); voter && cfg.External == nil {
+		if err := s.begin(ctx); err != nil {
+			s.stop()
 			s.pool.close()
 			return nil, err
 		}
+		s.loops.Go(s.keepMember)
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -90,8 +95,8 @@ func (s *Store) Close(ctx context.Context) error {
 	s.stop()
 	s.loops.Wait()
 	err := s.pool.close()
-	if s.server != nil {
-		err = errors.Join(err, s.server.close(ctx))
+	if sv := s.server.Load(); sv != nil {
+		err = errors.Join(err, sv.close(ctx))
 	}
 	return err
 }
@@ -101,8 +106,8 @@ func (s *Store) HardStop() {
 	s.stop()
 	s.loops.Wait()
 	_ = s.pool.close()
-	if s.server != nil {
-		s.server.hardStop()
+	if sv := s.server.Load(); sv != nil {
+		sv.hardStop()
 	}
 }
 

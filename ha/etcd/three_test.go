@@ -158,7 +158,7 @@ func TestANodeWhoseMemberStoppedUsesTheOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.server.etcd.Server.HardStop() // by itself, as far as the store knows
+	s.server.Load().etcd.Server.HardStop() // by itself, as far as the store knows
 	until(t, "the store knows that its member has stopped", func() bool {
 		return s.Health(within(t, time.Second)).Own == "stopped"
 	})

@@ -24,6 +24,9 @@ type Fake struct {
 	hold       <-chan struct{} // fence tests end when it is closed; nil: at once
 	fenceTests int
 	fenceTest  *api.FenceTest // what they find; nil: by the view
+
+	etcd        []api.EtcdMember
+	etcdChanges []api.EtcdChange
 }
 
 // NewFake returns a backend that shows view.
