@@ -1,5 +1,6 @@
 // Package etcd is the adapter of the store port: the cluster's only truth, kept in etcd. A voter embeds a server; every
-// other node is a client only. All traffic is TLS with certificates on both sides.
+// other node is a client only, and with an external etcd all are. All traffic is TLS: with certificates on both sides
+// towards embedded servers, with a certificate or a user's password towards an external etcd.
 //
 // # What it promises
 //
@@ -8,6 +9,9 @@
 //     endpoint only if it certainly did not leave this node.
 //   - Commit answers "happened", ErrConflict (certainly not, and never will), ErrUnavailable (certainly not sent), or
 //     ErrAmbiguous. A lost answer is read back; only what the read proves is claimed (settle.go).
+//   - A lease is as long as it was asked for, or there is none. Answers of another etcd cluster than the first are not taken.
+//   - Voters change one at a time, learner first, never below a majority (members_plan.go). Only initial voters form a cluster, and only
+//     when no other voter knows of one (admit.go).
 //   - Revisions and lease ids are etcd's own; keys are relative to the cluster's prefix.
 //
 // # What it may never do

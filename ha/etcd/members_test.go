@@ -253,6 +253,26 @@ func TestADeadVoterIsReplacedByItselfAndByAnother(t *testing.T) {
 	})
 }
 
+func TestAWitnessIsTheThirdVote(t *testing.T) {
+	l := membersLab(t, 3)
+	all := l.voters
+	all[2].Name = "witness1"
+	l.dirs["witness1"] = l.dirs["node3"]
+	l.voters = all[:2]
+	l.all()
+	l.reconfigure(all, []ha.NodeName{"node1", "node2"}, "node1", "node2", "witness1")
+	if err := l.stores["node2"].AddVoter(within(t, 60*time.Second), "witness1"); err != nil {
+		t.Fatal(err)
+	}
+	l.kill("node1")
+	for _, n := range []ha.NodeName{"node2", "witness1"} {
+		until(t, "commits go on with the witness", func() bool {
+			_, err := l.stores[n].Commit(within(t, 3*time.Second), put("by", string(n)))
+			return err == nil
+		})
+	}
+}
+
 // stopped ends a writer without looking at what it wrote.
 func stopped(w *writer) <-chan struct{} { close(w.stop); return w.ended }
 
