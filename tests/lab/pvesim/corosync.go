@@ -119,42 +119,30 @@ func (m *corosync) groups(reach func(a, b string) bool) [][]string {
 	return out
 }
 
+// largestClique takes the lowest ids first and looks no further where a larger set is out of reach: whole and cleanly divided networks,
+// the only ones that big labs have, are found at once.
 func largestClique(nodes []string, reach func(a, b string) bool) []string {
 	var best []string
-	for set := 1; set < 1<<len(nodes); set++ {
-		var clique []string
-		for i, n := range nodes {
-			if set&(1<<i) != 0 {
-				clique = append(clique, n)
-			}
+	var extend func(clique, left []string)
+	extend = func(clique, left []string) {
+		if len(clique) > len(best) {
+			best = slices.Clone(clique)
 		}
-		if len(clique) > len(best) && mutual(clique, reach) ||
-			len(clique) == len(best) && mutual(clique, reach) && earlier(nodes, clique, best) {
-			best = clique
+		for i, n := range left {
+			if len(clique)+len(left)-i <= len(best) {
+				return
+			}
+			var fit []string
+			for _, other := range left[i+1:] {
+				if reach(n, other) && reach(other, n) {
+					fit = append(fit, other)
+				}
+			}
+			extend(append(slices.Clone(clique), n), fit)
 		}
 	}
+	extend(nil, nodes)
 	return best
-}
-
-func mutual(set []string, reach func(a, b string) bool) bool {
-	for _, a := range set {
-		for _, b := range set {
-			if a != b && !reach(a, b) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// earlier says whether a comes before b when both are compared member by member in the order of ids.
-func earlier(order, a, b []string) bool {
-	for i := range a {
-		if d := slices.Index(order, a[i]) - slices.Index(order, b[i]); d != 0 {
-			return d < 0
-		}
-	}
-	return false
 }
 
 // settle ends the re-formations whose time is over and returns the rings that were established by it.

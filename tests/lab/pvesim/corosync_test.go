@@ -1,6 +1,9 @@
 package pvesim
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,4 +138,52 @@ func TestReformationLastsAsLongAsItsSlowestMember(t *testing.T) {
 	if rings := m.settle(died.Add(ReformDefault)); len(rings) != 1 || len(rings[0]) != 2 {
 		t.Fatalf("rings %v", rings)
 	}
+}
+
+// TestLargestClique compares with a look at every set of few nodes, and takes no time over 32.
+func TestLargestClique(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 2))
+	for range 300 {
+		names := []string{"a", "b", "c", "d", "e", "f", "g"}[:1+rng.IntN(7)]
+		cut := map[[2]string]bool{}
+		for _, a := range names {
+			for _, b := range names {
+				cut[[2]string{a, b}] = rng.IntN(5) == 0
+			}
+		}
+		reach := func(a, b string) bool { return !cut[[2]string{a, b}] }
+		if got, want := largestClique(names, reach), byTrying(names, reach); !slices.Equal(got, want) {
+			t.Fatalf("%v of %v, want %v", got, names, want)
+		}
+	}
+	var many []string
+	for i := range 32 {
+		many = append(many, fmt.Sprintf("node%d", i+1))
+	}
+	half := func(a, b string) bool { return slices.Index(many, a) < 15 == (slices.Index(many, b) < 15) }
+	if got := largestClique(many, half); !slices.Equal(got, many[15:]) {
+		t.Errorf("of 15 and 17 nodes the largest ring is %v", got)
+	}
+}
+
+// byTrying is the largest set in which everybody reaches everybody, of several the one with the lowest ids.
+func byTrying(names []string, reach func(a, b string) bool) (best []string) {
+	for set := 1; set < 1<<len(names); set++ {
+		var clique []string
+		for i, n := range names {
+			if set&(1<<i) != 0 {
+				clique = append(clique, n)
+			}
+		}
+		mutual := true
+		for _, a := range clique {
+			for _, b := range clique {
+				mutual = mutual && (a == b || reach(a, b))
+			}
+		}
+		if mutual && (len(clique) > len(best) || len(clique) == len(best) && slices.Compare(clique, best) < 0) {
+			best = clique
+		}
+	}
+	return best
 }
