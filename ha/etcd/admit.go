@@ -144,6 +144,9 @@ func (s *Store) keepMember() {
 // startMember starts the server. A member that was let in begins with an empty directory: what lies there is of a member that is no
 // more, and is kept aside.
 func (s *Store) startMember(ctx context.Context, list []Member, what admission) error {
+	if old := s.server.Load(); old != nil {
+		old.end() // it has stopped; until all of it has ended, its files and ports are not free
+	}
 	if what == admitJoin {
 		if err := setAside(s.cfg.DataDir); err != nil {
 			return fmt.Errorf("setting the data of the former member aside: %w", err)

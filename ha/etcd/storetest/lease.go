@@ -202,7 +202,11 @@ func testLeaderChange(t *testing.T, s suite) {
 	}
 	changed := time.Now()
 	s.until("the lease would have ended without the change", nil, func() bool { return time.Since(granted) > ttl+1500*time.Millisecond })
-	if got := s.value("lease/node1"); got != "here" {
+	got := s.value("lease/node1")
+	if took := time.Since(changed); took > ttl {
+		t.Skipf("the machine hesitated for %v: nothing can be said of a lease of %v", took, ttl)
+	}
+	if got != "here" {
 		t.Errorf("after %v, %v of them under a new leader, the key of a lease of %v: %q", time.Since(granted), time.Since(changed), ttl, got)
 	}
 	s.until("it ends all the same", nil, func() bool { return s.value("lease/node1") == "-" })
