@@ -138,7 +138,7 @@ func (r *round) candidates() []ha.Candidate {
 
 // occupy takes off what is assigned there, is moving there, or runs there unprotected.
 func (r *round) occupy(c *ha.Candidate, rep ha.NodeReport) {
-	for _, g := range r.guests { // sums: the order does not count
+	for _, g := range r.guests { //arch:unordered sums
 		here := g.Node == c.Node && g.State != ha.GuestRecovery && g.Requested == ha.RequestedStarted
 		if here || g.Move != nil && g.Move.Target == c.Node {
 			c.MemoryFree -= g.Memory

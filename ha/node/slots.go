@@ -7,7 +7,7 @@ import (
 // starting counts the other guests being started: from the last verification on, so that none waits between that and its start.
 func (m *machine) starting(except ha.VMID) int {
 	n := 0
-	for id, g := range m.s.Guests {
+	for id, g := range m.s.Guests { //arch:unordered a count
 		j := g.Job
 		if id != except && (j.Step == StepRecheck && j.InFlight || j.Step == StepStart || j.Step == StepConfirm) {
 			n++
@@ -19,7 +19,7 @@ func (m *machine) starting(except ha.VMID) int {
 // soonBefore counts the guests of higher priority that are about to start: they have the slots first, unless they are held up.
 func (m *machine) soonBefore(id ha.VMID) int {
 	n := 0
-	for o, g := range m.s.Guests {
+	for o, g := range m.s.Guests { //arch:unordered a count
 		j := g.Job
 		switch j.Step {
 		case StepUnlock, StepStorages, StepRecheck:

@@ -151,7 +151,7 @@ func (m *machine) driveGuests() {
 // byPriority lists all guests, important ones first, then by number. It runs with every event: most clusters have no priorities at all.
 func (m *machine) byPriority() []ha.VMID {
 	ids := sorted(m.s.Guests)
-	for _, rec := range m.s.Records {
+	for _, rec := range m.s.Records { //arch:unordered whether any has one
 		if rec.Priority != 0 {
 			slices.SortStableFunc(ids, func(a, b ha.VMID) int { return cmp.Compare(m.s.Records[b].Priority, m.s.Records[a].Priority) })
 			break
