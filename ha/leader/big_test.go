@@ -31,6 +31,42 @@ func bigWorld(t testing.TB, nodes, each int) *world {
 	return w
 }
 
+// TestBigTransactions lets a node die and restores the store among 32 nodes: everything is decided, in transactions that any etcd takes
+// (world.apply looks).
+func TestBigTransactions(t *testing.T) {
+	w := bigWorld(t, 32, 8)
+	w.die("n32")
+	w.run(30)
+	s := w.snapshot()
+	moved := 0
+	for id := ha.VMID(100 + 31*8); id < 100+32*8; id++ {
+		if g := s.Guests[id].Rec; g.Node != "n32" && g.State == ha.GuestStarting {
+			moved++
+		}
+	}
+	if moved != 8 {
+		t.Errorf("%d of the dead node's 8 guests were placed", moved)
+	}
+
+	cluster := s.Cluster.Rec
+	cluster.Epoch++
+	w.put(ha.KeyCluster, cluster)
+	for _, m := range w.leader.Members[:31] {
+		w.report(m.Name, func(r *ha.NodeReport) { r.Epoch = cluster.Epoch })
+	}
+	w.run(30)
+	s = w.snapshot()
+	rebuilt := 0
+	for _, id := range sorted(s.Guests) {
+		if s.Guests[id].Rec.Epoch == cluster.Epoch {
+			rebuilt++
+		}
+	}
+	if rebuilt != 32*8 {
+		t.Errorf("after a restore %d of 256 guests were assigned anew", rebuilt)
+	}
+}
+
 // BenchmarkDecide is one round of the leader over 32 nodes and 500 guests: one in which nothing happens, and the one that places the
 // guests of a dead node.
 func BenchmarkDecide(b *testing.B) {
