@@ -58,7 +58,7 @@ var terms = []Mutant{
 	{Name: "commit-without-term", Rule: "R4", Breaks: "a leader's write is not guarded by its term",
 		Edits: []Edit{{"ha/leader/commits.go", "\tc.Txn.Term = r.Term\n", ""}}, Probe: probe.Probe{Script: []string{"20s power-off $a for 60s"}}, Counts: []string{"R4"}},
 	{Name: "guest-without-own-revision", Rule: "R4", Breaks: "a guest's record is written without a guard on its revision",
-		Edits: []Edit{{"ha/leader/commits.go", "\t\tc.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyGuest(id), Rev: old.Rev})\n", ""}},
+		Edits: []Edit{{"ha/leader/commits.go", "c.Txn.Guards = append([]ha.Guard{{Key: ha.KeyGuest(id), Rev: r.Store.Guests[id].Rev}}, r.guards[id]...)", "c.Txn.Guards = slices.Clone(r.guards[id])"}},
 		Probe: probe.Probe{Script: []string{"20s power-off $a for 60s"}}, Counts: []string{"R4"}},
 	{Name: "holders-not-guarded", Rule: "R4", Breaks: "a recovery does not rest on the holders' records being as they were read",
 		Edits: []Edit{{"ha/leader/recover.go", "\t\tr.rest(g.ID, ha.KeyGuestReport(h.Node, g.ID), r.Store.GuestReports[h.Node][g.ID].Rev)\n\t\tif old, ok := r.Store.Nodes[h.Node]; ok", "\t\tif old, ok := r.Store.Nodes[h.Node]; ok && false"}},
