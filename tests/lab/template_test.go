@@ -213,7 +213,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Options){
-		"nodes": func(o *Options) { o.Nodes = 10 }, "guests": func(o *Options) { o.Guests = 91 },
+		"nodes": func(o *Options) { o.Nodes = MaxNodes + 1 }, "guests": func(o *Options) { o.Guests = MaxGuests + 1 },
 		"corosync": func(o *Options) { o.Corosync = "fast" }, "timing": func(o *Options) { o.Timing = "slow" },
 		"fencing": func(o *Options) { o.Fencing = "none" }, "octet": func(o *Options) { o.Octet = 300 },
 		"depth":     func(o *Options) { o.Dir += strings.Repeat("/very-deep", 10) },
