@@ -27,20 +27,20 @@
 // storages can be revoked, and the node then never counts as armed. Judge: endedInTime, begins, the audit's guard checks.
 //
 // R3, proof. ha/ladder alone builds proofs, from raw readings (an architecture test enforces it): PowerOffConfirmed and SelfFenceElapsed in
-// proofs.go, StorageRevoked in storage.go, PoisonPill in poison.go (only about a boot that says in the store that it watches its slots:
-// NodeReport.Watches). A device may prove something about a boot only when it read right during
-// that boot's live lease (ha/leader devices.go). SelfFenceElapsed counts W (Timing.SelfFence, through the mux Timing.Through) from the later of
-// the lease seen gone and the end of this leader's promise (ha/leader facts); the record says armed only as Config.Report allows, and the
-// watchdog is disarmed only as Config.MayDisarm allows. The commit of a proof rests on lease and report being as they were (rests), and
-// revokes exactly the proven lease. A boot that is recorded as ended gets no lease again (Config.Barred). Judge: covered, revokes,
-// deputyRevokes, disarms, the audit's checks of each kind of proof.
+// proofs.go, StorageRevoked in storage.go, PoisonPill in poison.go, and that only about a boot that says in the store that it watches its
+// slots (NodeReport.Watches). A device may prove something about a boot only when it read right during that boot's live lease (ha/leader
+// devices.go). SelfFenceElapsed counts W (Timing.SelfFence, through the mux Timing.Through) from the later of the lease seen gone and the end
+// of this leader's promise (ha/leader facts); the record says armed only as Config.Report allows, and the watchdog is disarmed only as
+// Config.MayDisarm allows. The commit of a proof rests on lease and report being as they were (rests), and revokes exactly the proven lease.
+// A boot that is recorded as ended gets no lease again (Config.Barred). Judge: covered, revokes, deputyRevokes, disarms, the audit's checks
+// of each kind of proof.
 //
 // R4, term. Every write of a leader names its term, the create revision of the leader key, and the records' own revisions (ha/leader
 // commits.go); the store adapter turns the term into a comparison. A device command is in the fence record before it is sent, and sent only
 // while the leader's own deadline minus the device's time-out lies ahead (ha/ladder climb.go); there is off, and on after the stored end
-// (ha/ladder on.go), no cycle. A reset is for devices that know nothing else: it proves nothing, only the next boot's registration does. It is committed only while no
-// other boot is known to the store, and never repeated while the machine may still be booting, by whichever leader (ha/ladder reset.go).
-// Judge: applied, commands, the audit's checks of resets.
+// (ha/ladder on.go), no cycle. A reset is for devices that know nothing else: it proves nothing, only the next boot's registration does. It is
+// committed only while no other boot is known to the store, and never repeated while the machine may still be booting, by whichever leader
+// (ha/ladder reset.go). Judge: applied, commands, the audit's checks of resets.
 //
 // R5, ownership. An agent starts a guest only after linearizable reads say: mine, this generation, my boot, this epoch of the store
 // (Config.MayStart), and after a transaction that makes the start known, which rests on the guest's record, the node's own record (not being
