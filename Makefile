@@ -74,7 +74,7 @@ units:
 
 # The scenarios run in one thread on virtual time, where the race detector finds nothing and costs minutes.
 race:
-	$(GO) test -race -p 2 $$($(GO) list ./... | grep -v tests/scenarios)
+	$(GO) test -race -p 2 -timeout 30m $$($(GO) list ./... | grep -v tests/scenarios)
 	$(GO) test ./tests/scenarios/...
 
 race-lab:
