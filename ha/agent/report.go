@@ -159,8 +159,9 @@ func (r *reporter) loop(ctx context.Context) error {
 // guestsPerReport keeps the transaction, with a guard for each key, under the store's limit of operations (ha.MaxTxnOps).
 const guestsPerReport = 100
 
-// flush writes one transaction with all that is new; it says whether nothing is left to do. Without a lease there
-// is nothing to say: registering writes the node report, and the machine reports guests afresh.
+// flush writes one transaction with what is new; it says whether nothing is left to do. The node's report comes with the last of the
+// guests': when it says that an epoch is taken note of, all that it rests on is there. Without a lease there is nothing to say:
+// registering writes the node report, and the machine reports guests afresh.
 func (r *reporter) flush(ctx context.Context) bool {
 	lease := r.a.Lease()
 	if lease.ID == 0 || !lease.Valid(r.a.cfg.Now()) {
@@ -176,13 +177,13 @@ func (r *reporter) flush(ctx context.Context) bool {
 	nodeNew := !bytes.Equal(r.last, ha.Encode(rep))
 	r.mu.Unlock()
 	var t ha.Txn
-	if nodeNew {
-		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyReport(rep.Node), Value: ha.Encode(rep)})
-	}
 	ids := slices.Sorted(maps.Keys(batch))
 	if len(ids) > guestsPerReport {
-		ids = ids[:guestsPerReport]
+		ids, nodeNew = ids[:guestsPerReport], false
 		defer r.wake() // the rest comes next
+	}
+	if nodeNew {
+		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyReport(rep.Node), Value: ha.Encode(rep)})
 	}
 	for _, id := range ids {
 		t.Puts = append(t.Puts, ha.Put{Key: ha.KeyGuestReport(rep.Node, id), Value: ha.Encode(batch[id])})
@@ -196,7 +197,9 @@ func (r *reporter) flush(ctx context.Context) bool {
 		r.a.log.WithField("reason", err.Error()).Warn("cannot write this node's report; trying again")
 		return false
 	}
-	r.written(rep)
+	if nodeNew {
+		r.written(rep)
+	}
 	r.mu.Lock()
 	for _, id := range ids {
 		if r.guests[id] == batch[id] {

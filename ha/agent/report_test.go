@@ -40,6 +40,36 @@ func TestIdleClusterWritesNothing(t *testing.T) {
 	})
 }
 
+// A node with many guests says it all in transactions that any store takes, and its own report comes with the last of them.
+func TestManyReportsAreSplit(t *testing.T) {
+	const guests = 2*guestsPerReport + 50
+	inWorld(t, 1, func(w *world) {
+		a := w.agent("n1")
+		old := w.snapshot().Reports["n1"].Rev
+		a.reports.mu.Lock()
+		for id := range ha.VMID(guests) {
+			a.reports.guests[1000+id] = ha.GuestReport{Guest: 1000 + id, Node: "n1", Incarnation: w.inc("n1"), Phase: ha.PhaseRunning}
+		}
+		a.reports.mu.Unlock()
+		a.Problem("test", "something new") // in the node's report
+		w.pass(time.Second)
+		s := w.snapshot()
+		said, revs := s.GuestReports["n1"], map[int64]int{}
+		for _, r := range said {
+			revs[r.Rev]++
+		}
+		own := s.Reports["n1"]
+		if len(said) != guests || len(revs) != 3 || revs[own.Rev] != 50 || own.Rev == old {
+			t.Errorf("%d reports of guests, revisions %v; the node's own at %d, before %d", len(said), revs, own.Rev, old)
+		}
+		for rev := range revs {
+			if rev > own.Rev {
+				t.Errorf("guests were reported at %d, after the node's own report at %d", rev, own.Rev)
+			}
+		}
+	})
+}
+
 // countingGossip counts the leader's rounds: each looks at gossip once.
 type countingGossip struct {
 	Gossip

@@ -32,7 +32,7 @@ const (
 	admitJoin                  // start as what the list says: let in and not started
 )
 
-// admit decides it. list is what other voters' members say, nil when none answers; had: there was a member here before; running: the
+// admit decides it. list is what other voters' members say, nil when none answers; had: there was a member here before; stopped: the
 // id of the member that has stopped here, 0 for none. A second cluster beside the first would be a second truth: only initial voters
 // form one, and only when nobody knows of any.
 func (c Config) admit(list []Member, had bool, stopped uint64) (admission, string) {

@@ -128,7 +128,7 @@ func TestFindCommands(t *testing.T) {
 		fakeProc{pid: 30, argv: []string{"/usr/bin/perl", "/usr/sbin/pct", "enter", "101"}}, // an operator's, who looks
 		fakeProc{pid: 31, argv: []string{"/usr/bin/perl", "/usr/sbin/qm", "status", "101"}},
 		fakeProc{pid: 32, argv: []string{"/usr/bin/perl", "/usr/sbin/qm", "start"}}, fakeProc{pid: 33, argv: []string{"vi", "/usr/sbin/qm", "start", "101"}},
-		fakeProc{pid: 34, argv: []string{"/usr/bin/perl", "/root/watch", "/usr/sbin/qm", "start", "101"}},
+		fakeProc{pid: 34, argv: []string{"/usr/bin/perl", "/usr/local/bin/watch", "/usr/sbin/qm", "start", "101"}},
 	)
 	wantFound(t, found(t, p, 101, 102), "20 worker 101", "21 worker 102", "22 worker 101", "23 worker 101")
 	wantFound(t, found(t, p, 103))

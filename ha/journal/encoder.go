@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/json"
 	"reflect"
-	"unsafe"
 )
 
 // maxWritten bounds how many maps of one age an encoder keeps: a state and an event have a dozen.
@@ -12,7 +11,7 @@ const maxWritten = 16
 // encoder writes states and events as json.Marshal does, but for the maps that it has written before: most of a large state is in maps
 // that stay the very same from step to step, and nobody changes a map that was handed over (see Journal). Its zero value is ready.
 type encoder struct {
-	young, old map[unsafe.Pointer]writtenMap
+	young, old map[uintptr]writtenMap
 }
 
 // writtenMap holds the map too: while it lives, nothing else has its address.
@@ -40,7 +39,7 @@ func (e *encoder) value(v reflect.Value) (json.RawMessage, error) {
 	if v.Kind() != reflect.Map || v.IsNil() {
 		return json.Marshal(v.Interface())
 	}
-	at := v.UnsafePointer()
+	at := v.Pointer()
 	w, known := e.young[at]
 	if known {
 		return w.raw, nil
@@ -53,7 +52,7 @@ func (e *encoder) value(v reflect.Value) (json.RawMessage, error) {
 		w = writtenMap{raw: raw, held: v}
 	}
 	if e.young == nil || len(e.young) >= maxWritten {
-		e.old, e.young = e.young, map[unsafe.Pointer]writtenMap{}
+		e.old, e.young = e.young, map[uintptr]writtenMap{}
 	}
 	e.young[at] = w
 	return w.raw, nil
