@@ -32,6 +32,7 @@ func newBenchLoad(d *dirFlag) *cobra.Command {
 	b.Lab.Nodes, b.Lab.Guests = 32, 500
 	c.Flags().StringVar(&b.Lab.Corosync, "corosync", "tuned", "how long /etc/pve blocks when a node dies: default 8 s, tuned 2.2 s")
 	c.Flags().DurationVar(&b.Lab.GuestTick, "guest-tick", time.Second, "how often a guest writes its line")
+	c.Flags().DurationVar(&b.Lab.Stagger, "stagger", 0, "switch the nodes on so long after each other: two cores cannot boot 32 at once")
 	c.Flags().DurationVar(&b.Lab.StartTimeout, "start-timeout", 10*time.Minute, "give up the start after this time")
 	c.Flags().DurationVar(&b.Idle, "idle", 30*time.Second, "how long to look at the idle cluster; 0: not at all")
 	c.Flags().StringVar(&kind, "kind", "plain", "which victim, without a pile")

@@ -22,6 +22,7 @@ type Options struct {
 	Watchdog    string        `json:"watchdog"`    // the guards' driver: lab (the simulated device) or none; default lab
 	Bin         string        `json:"bin"`         // directory of basculed and hactl; default bin
 	BootTime    time.Duration `json:"boot_time"`   // from power-on to the first process; default 3 s
+	Stagger     time.Duration `json:"stagger"`     // how long after each other the nodes are switched on at first; default 0
 	OffTime     time.Duration `json:"off_time"`    // a BMC's own time for ForceOff; default 800 ms
 	Octet       int           `json:"octet"`       // N in 127.N.x.y; default: a free one
 

@@ -101,10 +101,10 @@ func (w *World) start() error {
 	}
 	w.wg.Go(w.watchProcesses)
 	w.events.add(EventProgress, "", "switching the nodes on: "+strings.Join(w.opt.names(), ", "))
-	for _, name := range w.opt.names() {
+	for i, name := range w.opt.names() {
 		n := w.nodes[name]
 		n.power.Lock()
-		n.startBoot(0)
+		n.startBoot(time.Duration(i) * w.opt.Stagger)
 		n.power.Unlock()
 	}
 	return nil

@@ -25,7 +25,7 @@ type site struct {
 	timing    map[string]time.Duration // waits by their name in the records
 	hostWords []hostWord
 	storages  []sim.StorageSpec
-	noGuests  bool
+	defaults  int // guests that every site has, spread over its nodes; -1: two per node
 	guests    []guestLine
 	noBMC     bool
 	devices   []sim.DeviceSpec
@@ -54,7 +54,7 @@ type guestLine struct {
 }
 
 func newSite() *site {
-	return &site{nodes: 3, profile: "normal", leader: "node1", raft: "node3", timing: map[string]time.Duration{}, levels: map[string][][]string{},
+	return &site{nodes: 3, defaults: -1, profile: "normal", leader: "node1", raft: "node3", timing: map[string]time.Duration{}, levels: map[string][][]string{},
 		spec: sim.Spec{Seed: 1, Token: 3 * time.Second, MaxRestart: 1, MaxRelocate: 2, ParallelStarts: 3, ParallelMoves: 2, Plans: map[ha.NodeName]ladder.Plan{}, MaxConcurrent: 4, MinHealthy: 51}}
 }
 
@@ -62,7 +62,7 @@ func newSite() *site {
 var siteWords = map[string]string{
 	"nodes": "N", "witness": "(node N+1)", "profile": "fast|normal|patient", "timing": "NAME DURATION", "seed": "N", "token": "DURATION",
 	"watchdog": "NODE|all hw|mux|softdog|none", "memory": "NODE|all GIGABYTES", "boot-time": "NODE|all DURATION", "drift": "NODE|all PPM",
-	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
+	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "N|none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
 	"device": "NAME power|outlet|storage|poison|reset for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
 	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE",
 	"max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
@@ -131,11 +131,17 @@ func (t *site) setting(n int, f []string) error {
 		t.hostWord(n, f[1], func(h *sim.HostSpec) { h.BootTime = dur })
 	case "drift":
 		t.hostWord(n, f[1], func(h *sim.HostSpec) { h.PPM = int64(num) })
-	case "guests", "bmc":
+	case "guests":
+		t.defaults = num
+		if last != "none" && (numErr != nil || num < 1 || num > maxGuests) {
+			return fmt.Errorf("from 1 to %d guests, or none", maxGuests)
+		}
+		return nil
+	case "bmc":
 		if last != "none" {
 			return fmt.Errorf("%q", last)
 		}
-		t.noGuests, t.noBMC = t.noGuests || f[0] == "guests", t.noBMC || f[0] == "bmc"
+		t.noBMC = true
 	case "isolation":
 		if last != "keep" {
 			return fmt.Errorf("%q", last)

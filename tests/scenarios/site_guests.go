@@ -11,13 +11,17 @@ import (
 	"bascule/tests/sim"
 )
 
+// maxGuests is as many as a lab has.
+const maxGuests = 1000
+
 // allGuests are the default ones, changed and added to by the block's lines.
 func (t *site) allGuests() error {
 	s := &t.spec
-	if !t.noGuests {
-		for i := range 2 * t.nodes {
-			s.Guests = append(s.Guests, newGuest(ha.VMID(101+i), s.Hosts[i%t.nodes].Name, s.Storages[0].Name))
-		}
+	if t.defaults < 0 {
+		t.defaults = 2 * t.nodes
+	}
+	for i := range t.defaults {
+		s.Guests = append(s.Guests, newGuest(ha.VMID(101+i), s.Hosts[i%t.nodes].Name, s.Storages[0].Name))
 	}
 	for _, l := range t.guests {
 		if err := t.guest(l.words); err != nil {

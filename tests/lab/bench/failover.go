@@ -146,11 +146,28 @@ func (r *Round) measure(ctx context.Context, follow map[int]*lab.Follower) error
 	return nil
 }
 
-// AwaitHealthy waits until the lab is healthy, for healLimit at most.
+// AwaitHealthy waits until the lab is healthy, for healLimit at most. A node that has been cut off too often is quarantined: it is told
+// once, as its operator would, that it may take guests again.
 func AwaitHealthy(ctx context.Context, l *lab.Lab) error {
 	ctx, cancel := context.WithTimeout(ctx, healLimit)
 	defer cancel()
-	return lab.Await(ctx, "the lab is healthy", l.Healthy)
+	told := map[string]bool{}
+	return lab.Await(ctx, "the lab is healthy", func(ctx context.Context) error {
+		err := l.Healthy(ctx)
+		if err == nil {
+			return nil
+		}
+		s, statusErr := AnyStatus(ctx, l, "")
+		for _, name := range l.Names() {
+			if statusErr == nil && s.NodeState(name) == "quarantined" && !told[name] {
+				told[name] = true
+				if text, undrainErr := Hactl(ctx, l, name, "undrain", name); undrainErr != nil {
+					return fmt.Errorf("%w; hactl undrain: %w: %s", err, undrainErr, text)
+				}
+			}
+		}
+		return err
+	})
 }
 
 // StartedOn lists the protected guests that the leader says run on a node.
