@@ -39,6 +39,8 @@ type Config struct {
 type Gossip struct {
 	cfg     Config
 	list    *memberlist.Memberlist
+	ring    *memberlist.Keyring
+	keys    sync.Mutex // one change of the ring at a time
 	roster  *roster
 	leaving atomic.Bool
 	update  chan struct{} // capacity 1: our metadata is to be announced again
@@ -86,8 +88,8 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 			return nil, err
 		}
 	}
-	ring, err := memberlist.NewKeyring(cfg.Keys, cfg.Keys[0])
-	if err != nil {
+	var err error
+	if g.ring, err = memberlist.NewKeyring(cfg.Keys, cfg.Keys[0]); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeyring, err)
 	}
 	advertise, err := advertised(cfg)
@@ -95,7 +97,7 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 		return nil, err
 	}
 	mc := memberlist.DefaultLANConfig()
-	mc.Name, mc.Label, mc.Keyring = string(cfg.Self), cfg.Label, ring
+	mc.Name, mc.Label, mc.Keyring = string(cfg.Self), cfg.Label, g.ring
 	mc.BindAddr, mc.BindPort = cfg.BindAddress, cfg.Port
 	if mc.BindAddr == "" {
 		mc.BindAddr = "0.0.0.0"

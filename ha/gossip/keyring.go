@@ -1,12 +1,18 @@
 package gossip
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // ErrKeyring is wrapped by every refusal of a gossip key or key file.
@@ -68,4 +74,73 @@ func checkKey(key []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%w: a key has %d bytes, must be 16, 24 or 32", ErrKeyring, len(key))
+}
+
+// SetKeys exchanges the keys of a running gossip: the first one encrypts from now on, all of them decrypt, and no other does any more. What
+// was encrypted with a key that is not in the list is lost, so nobody may still send with one that goes. On an error nothing, or all but
+// the removal of old keys, was done.
+func (g *Gossip) SetKeys(keys [][]byte) error {
+	if len(keys) == 0 {
+		return fmt.Errorf("%w: no key", ErrKeyring)
+	}
+	for _, k := range keys {
+		if err := checkKey(k); err != nil {
+			return err
+		}
+	}
+	g.keys.Lock()
+	defer g.keys.Unlock()
+	for _, k := range keys {
+		if err := g.ring.AddKey(k); err != nil {
+			return fmt.Errorf("%w: %w", ErrKeyring, err)
+		}
+	}
+	if err := g.ring.UseKey(keys[0]); err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyring, err)
+	}
+	// From the end: the ring hands its own list out to those who decrypt, and a removal in the middle would move keys under them.
+	for _, old := range slices.Backward(slices.Clone(g.ring.GetKeys())) {
+		if slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, old) }) {
+			continue
+		}
+		if err := g.ring.RemoveKey(old); err != nil {
+			return fmt.Errorf("%w: %w", ErrKeyring, err)
+		}
+	}
+	return nil
+}
+
+// Keys says which keys a running gossip has, as Fingerprints; the first one encrypts.
+func (g *Gossip) Keys() []string {
+	g.keys.Lock()
+	defer g.keys.Unlock()
+	return Fingerprints(g.ring.GetKeys())
+}
+
+// Fingerprints names keys without giving them away: the first eight digits of their SHA-256.
+func Fingerprints(keys [][]byte) []string {
+	out := make([]string, 0, len(keys))
+	for _, k := range keys {
+		sum := sha256.Sum256(k)
+		out = append(out, hex.EncodeToString(sum[:4]))
+	}
+	return out
+}
+
+// WriteKeyring replaces a key file: one key a line, the first encrypts; mode 0600.
+func WriteKeyring(path string, keys [][]byte) error {
+	var text strings.Builder
+	for _, k := range keys {
+		if err := checkKey(k); err != nil {
+			return err
+		}
+		text.WriteString(base64.StdEncoding.EncodeToString(k) + "\n")
+	}
+	if text.Len() == 0 {
+		return fmt.Errorf("%w: no key", ErrKeyring)
+	}
+	if err := renameio.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		return fmt.Errorf("%w: %w: the old keys stay", ErrKeyring, err)
+	}
+	return nil
 }
