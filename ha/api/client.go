@@ -47,7 +47,7 @@ func NewClient(socket string) *Client {
 
 // NewTLSClient talks to addr (host or host:port) over mutual TLS; files are PEM.
 func NewTLSClient(addr, caFile, certFile, keyFile string) (*Client, error) {
-	pool, cert, err := loadTLS(caFile, certFile, keyFile)
+	pool, own, err := loadTLS(caFile, certFile, keyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func NewTLSClient(addr, caFile, certFile, keyFile string) (*Client, error) {
 	return &Client{
 		http: &http.Client{Transport: &http.Transport{
 			DialContext: d.DialContext, TLSHandshakeTimeout: dialTimeout,
-			TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
+			TLSClientConfig: &tls.Config{RootCAs: pool, GetClientCertificate: own.forClient, MinVersion: tls.VersionTLS13},
 		}},
 		base: "https://" + addr, peer: addr,
 		help: "is that node up, its port open, and the certificate of this cluster's authority?",

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,43 +66,6 @@ func ListenTLS(addr string, cfg *tls.Config) (net.Listener, error) {
 		return nil, fmt.Errorf("API on %s: %w", addr, err)
 	}
 	return tls.NewListener(l, cfg), nil
-}
-
-// ServerTLS demands a certificate of the cluster's authority from every caller. Files are PEM; the server's
-// certificate names the addresses that hactl is given. The key's file must not be readable by others.
-func ServerTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
-	pool, cert, err := loadTLS(caFile, certFile, keyFile)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		MinVersion: tls.VersionTLS13,
-	}, nil
-}
-
-func loadTLS(caFile, certFile, keyFile string) (*x509.CertPool, tls.Certificate, error) {
-	var none tls.Certificate
-	ca, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, none, fmt.Errorf("cluster authority: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(ca) {
-		return nil, none, fmt.Errorf("cluster authority %s holds no PEM certificate", caFile)
-	}
-	info, err := os.Stat(keyFile)
-	if err != nil {
-		return nil, none, fmt.Errorf("TLS key: %w", err)
-	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return nil, none, fmt.Errorf("TLS key %s can be read by everybody (mode %v): chmod 600 %s", keyFile, info.Mode().Perm(), keyFile)
-	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, none, fmt.Errorf("TLS certificate %s with key %s: %w", certFile, keyFile, err)
-	}
-	return pool, cert, nil
 }
 
 type peerKey struct{}

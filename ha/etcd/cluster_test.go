@@ -28,6 +28,7 @@ type lab struct {
 	dirs    map[ha.NodeName]string
 	stores  map[ha.NodeName]*Store
 	timing  ha.Timing
+	tls     map[ha.NodeName]TLS // nil: issued by the test's own authority at each start
 }
 
 func newLab(t *testing.T, voters int) *lab {
@@ -80,6 +81,10 @@ func (l *lab) config(name ha.NodeName) Config {
 	if own, ok := c.own(); ok {
 		c.BindAddress = own.Address
 		ips = append(ips, own.Address)
+	}
+	if f, ok := l.tls[name]; ok {
+		c.TLS = f
+		return c
 	}
 	c.TLS = l.ca.issue(l.t, string(name), ips...)
 	return c

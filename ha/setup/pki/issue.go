@@ -25,36 +25,42 @@ const renewShare = 3
 // Issue signs a certificate that serves and authenticates clients, for a new key. It names the member and each address (IP addresses and
 // host names). It is valid for Lifetime, at most as long as the authority, and in the past.
 func (c *CA) Issue(name ha.NodeName, addresses []string, now time.Time) (certPEM, keyPEM []byte, err error) {
-	if name == "" {
-		return nil, nil, fmt.Errorf("a certificate needs the member's name")
-	}
-	if !now.Before(c.cert.NotAfter) {
-		return nil, nil, fmt.Errorf("the certificate of %s cannot be signed: the cluster's authority ended on %s and this machine's clock says %s: correct the clock, or make a new authority",
-			name, day(c.cert.NotAfter), day(now))
-	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making the key of %s: %w", name, err)
 	}
+	if certPEM, err = c.sign(name, addresses, &key.PublicKey, now); err != nil {
+		return nil, nil, err
+	}
+	keyPEM, err = encodeKey(key)
+	return certPEM, keyPEM, err
+}
+
+// sign makes a member's certificate for a public key.
+func (c *CA) sign(name ha.NodeName, addresses []string, key any, now time.Time) ([]byte, error) {
+	if !now.Before(c.cert.NotAfter) {
+		return nil, fmt.Errorf("the certificate of %s cannot be signed: the cluster's authority ended on %s and this machine's clock says %s: correct the clock, or make a new authority",
+			name, day(c.cert.NotAfter), day(now))
+	}
 	template, err := memberTemplate(name, addresses)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	template.NotBefore, template.NotAfter = longAgo, now.Add(Lifetime)
 	if template.NotAfter.After(c.cert.NotAfter) {
 		template.NotAfter = c.cert.NotAfter
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, &key.PublicKey, c.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, key, c.key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("signing the certificate of %s: %w", name, err)
+		return nil, fmt.Errorf("signing the certificate of %s: %w", name, err)
 	}
-	if keyPEM, err = encodeKey(key); err != nil {
-		return nil, nil, err
-	}
-	return encode(certificateBlock, der), keyPEM, nil
+	return encode(certificateBlock, der), nil
 }
 
 func memberTemplate(name ha.NodeName, addresses []string) (*x509.Certificate, error) {
+	if name == "" {
+		return nil, fmt.Errorf("a certificate needs the member's name")
+	}
 	serial, err := newSerial()
 	if err != nil {
 		return nil, err

@@ -1,0 +1,136 @@
+package etcd
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/setup/pki"
+)
+
+// shortLived gives every voter a certificate that ends soon, and returns the authority and the files.
+func shortLived(t *testing.T, l *lab, life time.Duration) (*pki.CA, map[ha.NodeName]TLS) {
+	t.Helper()
+	ca, err := pki.NewCA("test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[ha.NodeName]TLS{}
+	for _, v := range l.voters {
+		f := l.config(v.Name).TLS // its paths
+		renewCertificate(t, ca, v, f, time.Now().Add(life-pki.Lifetime))
+		files[v.Name] = f
+	}
+	if err := os.WriteFile(files["node1"].CAFile, ca.CertPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.tls = files
+	return ca, files
+}
+
+func renewCertificate(t *testing.T, ca *pki.CA, v Voter, f TLS, issued time.Time) {
+	t.Helper()
+	certPEM, keyPEM, err := ca.Issue(v.Name, []string{v.Address}, issued)
+	if err == nil {
+		err = pki.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile}.Write(certPEM, keyPEM)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shown is the certificate that a port shows to a new connection.
+func shown(t *testing.T, f TLS, address string) *x509.Certificate {
+	t.Helper()
+	c, err := loadTLS(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := tls.Dial("tcp", address, c)
+	if err != nil {
+		t.Fatalf("%s: %v", address, err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0]
+}
+
+// Certificates are renewed under a running cluster: no lease, watch or write notices. New connections, in both directions and on both
+// ports, use the new ones: a voter that is restarted after the old ones have ended comes back.
+func TestRenewedCertificatesAreTakenUpWithoutALoss(t *testing.T) {
+	l := newLab(t, 3)
+	const life = 12 * time.Second
+	ca, files := shortLived(t, l, life)
+	ends := time.Now().Add(life)
+	stores := l.all()
+	s := stores[0]
+	for i, v := range l.voters {
+		if c := shown(t, files[v.Name], hostPort(v.Address, l.ports[1])); c.NotAfter.After(ends.Add(time.Second)) {
+			t.Fatalf("voter %d begins with a certificate that ends %v", i, c.NotAfter)
+		}
+	}
+	lease, err := s.Grant(within(t, 5*time.Second), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ha1 := ha.Txn{Puts: []ha.Put{{Key: ha.KeyLease("node1"), Value: []byte("{}"), Lease: lease}}}
+	if _, err := s.Commit(within(t, 5*time.Second), ha1); err != nil {
+		t.Fatal(err)
+	}
+	var changes atomic.Int64
+	for _, st := range stores {
+		st.StartView(t.Context(), func() { changes.Add(1) })
+	}
+	until(t, "every view is there", func() bool {
+		return !slices.ContainsFunc(stores, func(st *Store) bool { _, _, ok := st.Latest(); return !ok })
+	})
+	reads := changes.Load()
+
+	for _, v := range l.voters {
+		renewCertificate(t, ca, v, files[v.Name], time.Now())
+	}
+	for _, v := range l.voters {
+		for what, port := range map[string]int{"peer": l.ports[0], "client": l.ports[1]} {
+			if c := shown(t, files["node1"], hostPort(v.Address, port)); c.NotAfter.Before(ends.Add(time.Hour)) {
+				t.Errorf("%s's %s port still shows the certificate that ends %v", v.Name, what, c.NotAfter)
+			}
+		}
+	}
+	// Until every old certificate has ended, and a little longer: renewals and writes go on.
+	writes := int64(0)
+	for tick := time.NewTicker(200 * time.Millisecond); time.Now().Before(ends.Add(2 * time.Second)); <-tick.C {
+		if _, err := s.Renew(within(t, 2*time.Second), lease); err != nil {
+			t.Fatalf("the lease: %v", err)
+		}
+		if _, err := s.Commit(within(t, 2*time.Second), put("a", time.Now().String())); err != nil {
+			t.Fatalf("a write: %v", err)
+		}
+		writes++
+	}
+	until(t, "every view has every write", func() bool { return changes.Load() >= reads+3*writes })
+	if n := changes.Load(); n != reads+3*writes {
+		t.Errorf("%d changes for %d writes and 3 views: a watch broke and was made anew", n-reads, writes)
+	}
+	t.Logf("%d renewals and writes while the certificates were exchanged and the old ones ended", writes)
+
+	l.kill("node3")
+	if _, err := s.Commit(within(t, 5*time.Second), put("b", "while it is away")); err != nil {
+		t.Fatal(err)
+	}
+	l.ready(l.open("node3"))
+	until(t, "node3 votes again", func() bool {
+		h := s.Health(within(t, 3*time.Second))
+		return len(h.Members) == 3 && h.Members[2].Answers
+	})
+	if _, _, err := s.Get(within(t, 5*time.Second), ha.KeyLease("node1")); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Renew(within(t, 2*time.Second), lease); errors.Is(err, ha.ErrConflict) {
+		t.Errorf("the lease is gone: %v", err)
+	}
+}
