@@ -2,13 +2,13 @@ package lab
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	setup "bascule/ha/setup/pki"
 	"bascule/tests/lab/pki"
 
 	"github.com/google/uuid"
@@ -26,7 +26,7 @@ type secrets struct {
 
 // prepare fills the lab's directory: certificates, secrets, configuration of every node.
 func prepare(o Options) (*secrets, error) {
-	ca, err := pki.New("Bascule lab CA")
+	ca, err := pki.New(clusterName)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +34,9 @@ func prepare(o Options) (*secrets, error) {
 		ca: ca, bmcPassword: randomText(10), tokens: map[string]string{},
 		nodeCerts: map[string]pki.Pair{}, bmcCerts: map[string]pki.Pair{}, systemUUIDs: map[string]string{},
 	}
-	gossipKey := make([]byte, 32)
-	_, _ = rand.Read(gossipKey) // never fails
+	gossipKey := setup.NewGossipKey()
 	for i := 1; i <= o.Nodes; i++ {
-		if err := s.prepareNode(o, i, base64.StdEncoding.EncodeToString(gossipKey)); err != nil {
+		if err := s.prepareNode(o, i, gossipKey); err != nil {
 			return nil, fmt.Errorf("preparing %s: %w", NodeName(i), err)
 		}
 	}
