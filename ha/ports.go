@@ -158,6 +158,7 @@ type GuardStatus struct {
 	Detail    string
 	Guests    []GuestRef // that it watches
 	Timing    Timing     // that it runs with
+	Version   string     // of the program that runs
 
 	Slots        []string // poison devices whose slots it watches
 	SlotsSeen    bool     // enough of their disks have been seen lately

@@ -112,7 +112,7 @@ func (g guardPort) Status(ctx context.Context) (ha.GuardStatus, error) {
 	}
 	clean := s.Phase == node.GuardIdle || s.Phase == node.GuardClean || s.Phase == node.GuardDisarmed || len(s.Guests) == 0
 	out := ha.GuardStatus{Connected: true, Phase: string(s.Phase), Driver: s.Driver, Armed: s.Armed, Deadline: s.Deadline, Clean: clean, Detail: s.Detail,
-		Guests: s.Guests, Timing: s.Timing}
+		Guests: s.Guests, Timing: s.Timing, Version: s.Version}
 	if x := s.Slots; x != nil {
 		out.Slots, out.SlotsSeen, out.SlotsHeld, out.SlotsProblem = x.Devices, x.Seen, x.Held, x.Problem
 	}

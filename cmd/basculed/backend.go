@@ -30,7 +30,7 @@ func (b backend) View() api.View {
 	v := api.View{Self: b.cfg.Node, Role: string(b.cfg.Role), Version: version, Cluster: b.cfg.Cluster, Wall: time.Now(), Members: b.cfg.Members,
 		Snapshot: s.Store, SnapshotOK: s.StoreOK, Gossip: b.gossip.View(), Corosync: s.Corosync, Problems: s.Problems,
 		Permit:  api.PermitHealth{Valid: s.Permit > 0, Remaining: s.Permit, Reason: permitReason(s), Peers: s.Lease.OnPeers(now)},
-		Guard:   api.GuardHealth{Connected: s.Guard.Connected, Phase: s.Guard.Phase, Driver: s.Guard.Driver, Armed: s.Guard.Armed, Detail: s.Guard.Detail},
+		Guard:   api.GuardHealth{Connected: s.Guard.Connected, Phase: s.Guard.Phase, Driver: s.Guard.Driver, Armed: s.Guard.Armed, Detail: s.Guard.Detail, Version: s.Guard.Version},
 		Leading: s.Lease.Leads(now)}
 	if age, ok := b.store.ViewAge(); ok {
 		v.SnapshotAge = age

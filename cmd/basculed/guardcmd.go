@@ -39,5 +39,5 @@ func runGuard(ctx context.Context, file string) error {
 	defer stop()
 	return guard.Run(ctx, guard.Config{Socket: cfg.Guard.Socket, StateFile: filepath.Join(cfg.RunDir, "guard.json"), Timing: cfg.Timing,
 		Incarnation: h.incarnation, Watchdog: dog, Processes: &guard.ProcFS{Root: h.root, Filter: h.own},
-		Slots: watched, Ender: guard.SysRq{Root: h.root}, Log: log, RealTime: true})
+		Slots: watched, Ender: guard.SysRq{Root: h.root}, Log: log, Version: version, RealTime: true})
 }

@@ -5,10 +5,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"bascule/config"
@@ -22,17 +18,6 @@ const (
 	exitFailure = 1
 	exitConfig  = 78
 )
-
-func main() {
-	if err := root().Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		var c *config.Error
-		if errors.As(err, &c) {
-			os.Exit(exitConfig)
-		}
-		os.Exit(exitFailure)
-	}
-}
 
 func root() *cobra.Command {
 	var file string
@@ -49,7 +34,24 @@ func root() *cobra.Command {
 			RunE: func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd.OutOrStdout(), file) }},
 		&cobra.Command{Use: "boot-check", Short: "Fail while a protected guest would be started by Proxmox at boot", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return bootCheck(cmd.Context(), cmd.OutOrStdout(), file) }},
+		&cobra.Command{Use: "restore-onboot", Short: "Put \"start at boot\" back for the guests here, before Bascule is removed", Args: cobra.NoArgs,
+			Long: "Protection sets a guest's onboot to 0. This sets it to 1 again for those guests on this node that had it, from the node's own list\n" +
+				"(onboot.json in the data directory) and without the store. basculed must be stopped. Removing the package does it.",
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return restoreOnboot(cmd.Context(), cmd.OutOrStdout(), file)
+			}},
+		stopChecker(&file),
 		fenceDevice(),
 	)
+	return c
+}
+
+func stopChecker(file *string) *cobra.Command {
+	var ofGuard bool
+	c := &cobra.Command{Use: "stop-check", Short: "Fail while stopping basculed here could cost guests or the store", Args: cobra.NoArgs,
+		Long: "Asks the basculed that runs here whether it can leave in order now: the store answers, and keeps its majority without this node.\n" +
+			"With --guard: whether the guard is disarmed, so that its end is neither the guests' nor the node's. The package asks before an upgrade.",
+		RunE: func(cmd *cobra.Command, _ []string) error { return stopCheck(cmd.Context(), *file, ofGuard) }}
+	c.Flags().BoolVar(&ofGuard, "guard", false, "ask the guard instead")
 	return c
 }

@@ -78,7 +78,8 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 			MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, HostReserve: hostReserve,
 			FenceLimits: fenceLimits(cfg)}},
 		Version: version, SystemUUID: h.systemUUID, TrustDriver: func(d string) bool { return d != "" && (d != "softdog" || cfg.Guard.TrustSoftdog) },
-		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), SeenFile: filepath.Join(cfg.DataDir, "seen.json"), GuestsFile: filepath.Join(cfg.RunDir, "guests.json"), Now: bootNow,
+		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), SeenFile: filepath.Join(cfg.DataDir, "seen.json"),
+		OnbootFile: filepath.Join(cfg.DataDir, onbootName), GuestsFile: filepath.Join(cfg.RunDir, "guests.json"), Now: bootNow,
 		Store: storePort{p.store}, Executor: exec, Notifier: p.alerts, Recorder: p.journal, Clients: p.joiner.Clients, Log: log, Alive: newPulse(),
 	}
 	if !ac.Node.Witness {

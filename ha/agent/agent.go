@@ -23,6 +23,7 @@ type Config struct {
 	TrustDriver func(watchdogDriver string) bool // whether a guard with this driver counts as armed
 	LeaseFile   string                           // keeps the lease id over a restart
 	SeenFile    string                           // keeps how far the store had come, and the member list, over restarts and boots
+	OnbootFile  string                           // which guests had onboot: 1 before they were protected; empty: none is kept
 	GuestsFile  string                           // generations of the guests started here, for people and the lab
 	Now         func() ha.Instant                // CLOCK_BOOTTIME
 	Store       Store
@@ -72,6 +73,7 @@ type Agent struct {
 	subs      map[chan struct{}]struct{}
 
 	reports  *reporter
+	onboot   *onbootCopy
 	readings *readings
 	runCtx   context.Context // of Run
 }
@@ -81,6 +83,10 @@ func New(c Config) *Agent {
 	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1), heard: make(chan struct{}, 1), peers: make(chan []byte, 64),
 		seen: make(chan seenFile, 1), sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, subs: map[chan struct{}]struct{}{}}
 	a.reports = newReporter(a)
+	var err error
+	if a.onboot, err = openOnbootCopy(c.OnbootFile); err != nil {
+		a.log.WithField("reason", err.Error()).Warn("the copy is made anew from the store")
+	}
 	a.readings = &readings{wake: a.WakeLeader}
 	return a
 }
@@ -96,6 +102,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.healthLoop(ctx) })
 	g.Go(func() error { return a.peerLoop(ctx) })
 	g.Go(func() error { return a.seenLoop(ctx) })
+	g.Go(func() error { return a.onbootLoop(ctx) })
 	g.Go(func() error { return a.reports.loop(ctx) })
 	if !a.cfg.Node.Witness {
 		g.Go(func() error { return a.lookLoop(ctx) })

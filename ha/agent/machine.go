@@ -51,6 +51,7 @@ func (a *Agent) publish(s node.State) {
 	a.lease, a.standing = l, standing
 	a.mu.Unlock()
 	a.notePeers(s)
+	a.onboot.follow(s)
 	if !was.seen().equal(standing.seen()) {
 		a.keepSeen(standing)
 	}

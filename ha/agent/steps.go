@@ -188,14 +188,17 @@ func (a *Agent) cause(ctx context.Context, d node.Do) (node.Outcome, string) {
 	return node.Done, detail
 }
 
-// takeOnboot keeps the old value in the store before it sets onboot to 0.
+// takeOnboot keeps the old value in the store, and in this node's own copy, before it sets onboot to 0. A disk that is full does not keep
+// a guest from being protected.
 func (a *Agent) takeOnboot(ctx context.Context, d node.Do) (node.Outcome, string) {
 	put := ha.Put{Key: ha.KeyOnboot(d.Guest), Value: ha.Encode(ha.OnbootRecord{Guest: d.Guest, Old: true})}
 	c, cancel := context.WithTimeout(ctx, a.cfg.Node.Timing.LeaseTTL) // an answer that is lost is not waited for: asking again does no harm
 	defer cancel()
-	if _, err := a.cfg.Store.Commit(c, ha.Txn{Puts: []ha.Put{put}}); err != nil {
+	rev, err := a.cfg.Store.Commit(c, ha.Txn{Puts: []ha.Put{put}})
+	if err != nil {
 		return node.Transient, err.Error()
 	}
+	a.onbootProblem(a.onboot.note(d.Guest, a.epoch().Known, rev))
 	return outcome(a.cfg.Proxmox.SetOnboot(ctx, d.Guest, d.Kind, false))
 }
 

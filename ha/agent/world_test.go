@@ -63,6 +63,8 @@ type machine struct {
 	version  string
 }
 
+func (m *machine) onbootFile() string { return filepath.Join(m.dir, "onboot.json") }
+
 // process is one run of basculed.
 type process struct {
 	agent *Agent
@@ -275,7 +277,7 @@ func (w *world) start(n ha.NodeName, change ...func(*Config)) *Agent {
 	c := Config{Node: node.Config{Self: n, Incarnation: m.incarnation(), Timing: tm, MaxRestart: 1, ParallelStarts: 2},
 		Leader: leader.Leader{Options: w.opts, Placer: placement.Placer{}}, Version: m.version, SystemUUID: uuidOf(n),
 		TrustDriver: func(d string) bool { return d != "" && d != "softdog" },
-		LeaseFile:   filepath.Join(m.dir, "lease.json"), GuestsFile: filepath.Join(m.dir, "guests.json"), Now: w.boottime,
+		LeaseFile:   filepath.Join(m.dir, "lease.json"), OnbootFile: m.onbootFile(), GuestsFile: filepath.Join(m.dir, "guests.json"), Now: w.boottime,
 		Store: s, Gossip: fakeGossip{w, m}, Proxmox: fakeProxmox{w, m}, Guard: m.guard, Processes: fakeProcesses{w, m},
 		Executor: fakeExecutor{w, n}, Notifier: fakeNotifier{w}, Log: log, Alive: func() {}}
 	for _, f := range change {

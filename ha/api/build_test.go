@@ -47,6 +47,8 @@ func TestProblems(t *testing.T) {
 			api.Critical, "node node1", "no permit", "ran out", "Do not start them by hand"},
 		{"guard gone", func(v *api.View) { v.Guard = api.GuardHealth{Detail: "connection refused"} },
 			api.Critical, "node node1", "does not reach its guard", "refused", "systemctl start bascule-guard"},
+		{"guard of the version before", func(v *api.View) { v.Version, v.Guard.Version = "1.1", "1.0" },
+			api.Info, "node node1", "the guard on node1 still is version 1.0; basculed is 1.1", "an upgrade does not end a guard", "nothing"},
 		{"no Proxmox quorum here", func(v *api.View) { v.Corosync.Quorate, v.Corosync.Online = false, []ha.NodeName{"node1"} },
 			api.Critical, "node node1", "Proxmox has no quorum", "corosync sees only node1", "pvecm status"},
 		{"no Proxmox quorum there", editReport(func(r *ha.NodeReport) { r.Quorate, r.CorosyncOnline = false, nil }),

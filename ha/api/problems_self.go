@@ -16,11 +16,24 @@ func (f *finder) permit() {
 
 // guard tells that the process is missing that would stop guests when the permit ends.
 func (f *finder) guard() {
-	if f.v.Guard.Connected || f.v.Role == RoleWitness {
+	if f.v.Role == RoleWitness {
+		return
+	}
+	if f.v.Guard.Connected {
+		f.olderGuard()
 		return
 	}
 	f.add(Critical, nodeSubject(f.v.Self), fmt.Sprintf("basculed on %s does not reach its guard: nothing would stop its guests in time, so it takes no new ones", f.v.Self),
 		f.v.Guard.Detail, "systemctl status bascule-guard; systemctl start bascule-guard")
+}
+
+// olderGuard tells that an upgrade has left the guard as it was, because its end would have cost guests or the node.
+func (f *finder) olderGuard() {
+	if g := f.v.Guard.Version; g != "" && g != f.v.Version {
+		f.add(Info, nodeSubject(f.v.Self), fmt.Sprintf("the guard on %s still is version %s; basculed is %s", f.v.Self, g, f.v.Version),
+			"an upgrade does not end a guard that is in charge of guests or holds a watchdog",
+			"nothing: it is renewed when the node boots. At once: systemctl stop basculed; systemctl restart bascule-guard; systemctl start basculed")
+	}
 }
 
 // hint adds the next step to a node's own complaint where one is known.

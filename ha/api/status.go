@@ -70,6 +70,7 @@ type Guard struct {
 	Driver    string `json:"driver,omitempty"`
 	Armed     bool   `json:"armed"`
 	Detail    string `json:"detail,omitempty"`
+	Version   string `json:"version,omitempty"` // of its program: an upgrade may leave the old one running until the next boot
 }
 
 // StateUnknown is shown for a member that the leader has no record of.

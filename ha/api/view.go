@@ -85,4 +85,5 @@ type GuardHealth struct {
 	Driver    string // of the watchdog
 	Armed     bool
 	Detail    string
+	Version   string // of its program
 }

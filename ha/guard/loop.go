@@ -208,6 +208,7 @@ func (l *loop) status() Status {
 		Phase: l.s.Phase, Armed: l.s.Armed(), Driver: l.cfg.Watchdog.Driver(), Watchdog: l.cfg.Watchdog.Facts(), Incarnation: l.s.Incarnation,
 		Deadline: l.s.Deadline, Guests: l.s.Guests, Remaining: l.s.Remaining, Detail: detail,
 		Timing: l.cfg.Timing, PID: l.pid, Started: l.started, Slots: l.slots(),
+		Version: l.cfg.Version, Free: l.s.Free(),
 	}
 }
 

@@ -27,6 +27,7 @@ type Config struct {
 	Ender       Ender              // nil: SysRq
 	Now         func() ha.Instant  // nil: Boottime
 	Log         logrus.FieldLogger // nil: logrus's standard one; written to by a goroutine of its own
+	Version     string             // of the program, for the status
 	RealTime    bool               // lock memory, real-time scheduling, calm collector: true but in tests
 }
 

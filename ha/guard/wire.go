@@ -49,7 +49,9 @@ type Status struct {
 	Timing      ha.Timing           `json:"timing"`              // that this guard runs with: the agent publishes no other
 	PID         int                 `json:"pid"`
 	Started     time.Time           `json:"started"`
-	Slots       *SlotStatus         `json:"slots,omitempty"` // nil: it watches none
+	Slots       *SlotStatus         `json:"slots,omitempty"`   // nil: it watches none
+	Version     string              `json:"version,omitempty"` // of the program that runs, which may be older than the agent's; empty: before it was told
+	Free        bool                `json:"free"`              // its end now costs nothing: it counts no deadline and holds no watchdog
 }
 
 // SlotStatus is what the guard says of this node's slots on shared disks.

@@ -90,6 +90,12 @@ func (s GuardState) Armed() bool {
 	return s.Held && s.Healthy && s.Phase != GuardFailing
 }
 
+// Free says whether the guard may end now, and another begin, at no cost: it counts no deadline, has nothing to kill, and holds no watchdog
+// that would end the node.
+func (s GuardState) Free() bool {
+	return !s.Held && !s.Want && !s.Opening && !s.Disarming && (s.Phase == GuardIdle || s.Phase == GuardDisarmed)
+}
+
 // Saved returns what must outlive a crash of the guard.
 func (s GuardState) Saved() GuardSaved {
 	return GuardSaved{

@@ -306,6 +306,31 @@ func TestGuardDisarm(t *testing.T) {
 	r.scan(0).scan(0).phase(GuardClean).step(0, GuardDisarm{}).want("disarm").phase(GuardDisarmed)
 }
 
+// A guard may be ended for another only while it counts no deadline and surely holds no watchdog.
+func TestGuardFree(t *testing.T) {
+	r := newGuardRun(t, GuardSaved{})
+	want := func(when string, free bool) {
+		t.Helper()
+		if r.s.Free() != free {
+			t.Errorf("%s (%s): free %t, want %t", when, r.s.Phase, r.s.Free(), free)
+		}
+	}
+	want("nothing was ever permitted", true)
+	r.permit(0, 5*time.Second, 101)
+	want("it counts a deadline", false)
+	r.arm()
+	r.step(0, GuardDisarm{})
+	want("the watchdog has not answered the disarming", false)
+	r.step(0, GuardWatchdogFault{Op: WatchdogDisarm, Problem: "nowayout"})
+	want("the watchdog cannot be disarmed", false)
+	r.step(0, GuardWatchdogOK{WatchdogDisarm})
+	want("disarmed", true)
+	r.s = NewGuard(r.s.Timing, "boot1", r.s.Saved())
+	want("restarted", true)
+	r.permit(0, 6*time.Second, 101).step(8*time.Second, GuardTick{})
+	want("it kills", false)
+}
+
 func TestGuardWatchdogFaults(t *testing.T) {
 	r := newGuardRun(t, GuardSaved{}).step(0, GuardArm{}).want("arm").step(0, GuardWatchdogFault{WatchdogOpen, "no such file"}).want()
 	if r.s.Armed() || r.s.Held {
