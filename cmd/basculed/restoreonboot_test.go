@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"net"
@@ -93,6 +94,7 @@ func TestGuardStopCheck(t *testing.T) {
 			if err != nil {
 				return
 			}
+			_, _ = bufio.NewReader(c).ReadString('\n') // its question, before it is hung up on
 			_, _ = c.Write([]byte(<-answer + "\n"))
 			_ = c.Close()
 		}
