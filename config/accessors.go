@@ -28,6 +28,10 @@ func (c *Config) External() bool { return len(c.Etcd.Endpoints) > 0 }
 // Voters returns the members that keep the store, in file order; none when it is external.
 func (c *Config) Voters() []ha.Member { return slices.Clone(c.voters) }
 
+// Spares returns the members that do not keep the store and may come to, in the place of a voter that is gone: in file order, none when
+// the store is external.
+func (c *Config) Spares() []ha.Member { return slices.Clone(c.spares) }
+
 // Device is one fencing device. Each method checks its own settings and reports with Problem.
 type Device struct {
 	Name     string

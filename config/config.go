@@ -44,6 +44,7 @@ type Config struct {
 	Members []ha.Member `yaml:"-"` // as the other packages use them, in file order
 
 	voters   []ha.Member
+	spares   []ha.Member
 	timing   ha.Timing
 	warnings []Problem
 	src      *source
@@ -67,7 +68,7 @@ type MemberSettings struct {
 	Name    ha.NodeName `yaml:"name" required:"true" example:"node1" doc:"Node name."`
 	Address string      `yaml:"address" required:"true" example:"10.0.0.1" doc:"IP address or host name, without a port, that the others reach it at."`
 	Witness bool        `yaml:"witness" default:"false" doc:"It votes and runs no guests."`
-	Voter   bool        `yaml:"voter" default:"<witnesses, then members in order: 3 voters, 5 from five members on>" example:"true" doc:"It keeps a copy of the store and votes. An odd number is best; a witness always votes."`
+	Voter   bool        `yaml:"voter" default:"<witnesses, then members in order: 3 voters, 5 from five members on>" example:"true" doc:"true: it keeps a copy of the store and votes; an odd number is best, and a witness always votes. false: it never votes, not even in the place of a voter that is gone."`
 }
 
 // TLS names the files of the members' certificates.

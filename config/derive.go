@@ -37,7 +37,7 @@ func (c *Config) derive(s *source, env surroundings) {
 		}
 	}
 	if !c.External() {
-		c.voters = chooseVoters(s, c.MemberSettings)
+		c.voters, c.spares = chooseVoters(s, c.MemberSettings)
 	}
 	if !s.has("etcd.initial_voters") {
 		c.Etcd.InitialVoters = nil
@@ -74,8 +74,8 @@ func (c *Config) deriveTiming(s *source) {
 }
 
 // chooseVoters picks the members that keep the store: whoever says voter: true, every witness, then members in order
-// until there are 3, or 5 from five members on. Nobody who says voter: false.
-func chooseVoters(s *source, members []MemberSettings) []ha.Member {
+// until there are 3, or 5 from five members on. Nobody who says voter: false. Whoever else might vote is a spare.
+func chooseVoters(s *source, members []MemberSettings) (voters, spares []ha.Member) {
 	want := 3
 	if len(members) >= 5 {
 		want = 5
@@ -98,13 +98,15 @@ func chooseVoters(s *source, members []MemberSettings) []ha.Member {
 			take(i)
 		}
 	}
-	var out []ha.Member
 	for i, m := range members {
-		if chosen[i] {
-			out = append(out, ha.Member{Name: m.Name, Address: m.Address, Witness: m.Witness})
+		switch one := (ha.Member{Name: m.Name, Address: m.Address, Witness: m.Witness}); {
+		case chosen[i]:
+			voters = append(voters, one)
+		case !s.has(memberPath(i, "voter")):
+			spares = append(spares, one)
 		}
 	}
-	return out
+	return voters, spares
 }
 
 // belowRoot says whether a file lies in Proxmox's configuration tree, which may be mounted later than the daemon starts.

@@ -106,6 +106,12 @@ func describe(c *Config) string {
 	} else if len(c.Etcd.InitialVoters) != len(c.Voters()) {
 		fmt.Fprintf(&b, ", formed by %v", c.Etcd.InitialVoters)
 	}
+	for i, m := range c.Spares() {
+		if i == 0 {
+			b.WriteString(", spares")
+		}
+		fmt.Fprintf(&b, " %s", m.Name)
+	}
 	b.WriteString("\n")
 	for _, m := range c.Members {
 		fmt.Fprintf(&b, "%s at %s: levels %v, then %s\n", m.Name, m.Address, c.Levels(m.Name), c.After(m.Name))

@@ -39,6 +39,9 @@ members:
 **Voters.** Voters keep the store; a majority of them must be alive. Without any ` + "`voter:`" + ` in the list the witnesses and then the first members
 vote until there are 3, from five members on 5. ` + "`voter: false`" + ` passes the place on to the next member; ` + "`voter: true`" + ` adds one. An odd number is
 best: an even one survives no more losses than one fewer. Two nodes need a witness as the third vote.
+
+**Spares.** Every other member without a ` + "`voter:`" + ` line is a spare: it keeps no copy of the store, runs no etcd and costs the others nothing, until a voter
+has been gone for ten minutes (twice ` + "`timing.boot_time`" + `, if that is longer) and the leader lets a spare in, in its place. ` + "`voter: false`" + ` makes a member that is never one.
 `
 
 // Reference returns docs/config.md: every setting with its default and meaning, from the struct tags.

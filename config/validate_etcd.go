@@ -30,7 +30,7 @@ func (c *Config) validateEmbedded(s *source) {
 		switch {
 		case slices.Index(c.Etcd.InitialVoters, n) < i:
 			s.fail(at, "names %q twice; remove one", cut(string(n)))
-		case !slices.ContainsFunc(c.voters, func(m ha.Member) bool { return m.Name == n }):
+		case !slices.ContainsFunc(slices.Concat(c.voters, c.spares), func(m ha.Member) bool { return m.Name == n }):
 			s.fail(at, "is %q, which is no voter; write a member that votes, or remove it", cut(string(n)))
 		}
 	}
