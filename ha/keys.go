@@ -15,6 +15,9 @@ const KeyCluster = "cluster"
 // KeyEtcdChange is the key that is held while etcd's own voters are changed.
 const KeyEtcdChange = "etcd-change"
 
+// KeyVoterChange is the key of the record of a voter that is gone and loses its vote to another.
+const KeyVoterChange = "voter-change"
+
 // Key prefixes, relative to the cluster's own prefix in the store.
 const (
 	PrefixLease       = "lease/"
@@ -83,6 +86,7 @@ type Snapshot struct {
 	Fences       map[NodeName]Versioned[FenceRecord]
 	Requests     map[string]Versioned[Request]
 	Onboot       map[VMID]Versioned[OnbootRecord]
+	VoterChange  Versioned[VoterChange]
 	Events       []string // keys only, ascending
 	NewerSchema  string   // key of a record of a newer schema: do not lead
 	Unreadable   []string // keys that are there and cannot be decoded: what they are about is left alone until somebody has put them right

@@ -145,6 +145,10 @@ type StoreHealth struct {
 	Answering  []NodeName
 	Reason     string   // why not available
 	Problems   []string // of a store that is available: what and what to do
+
+	Spares   []NodeName // they may vote and do not; nothing while that is not known
+	Changing bool       // who votes is being changed
+	OwnDown  bool       // this node is a voter and its etcd does not run
 }
 
 // GuardStatus is what the guard says of itself.

@@ -37,7 +37,8 @@ type NodeReport struct {
 	Highest        Generation      `json:"highest,omitempty"`         // of a store that was ever restored: the highest generation that the node knows of
 	Isolation      Isolation       `json:"isolation,omitempty"`       // what happens to its guests when its permit ends
 	Witness        bool            `json:"witness,omitempty"`
-	Memory         int64           `json:"memory"` // bytes of RAM
+	EtcdDown       bool            `json:"etcd_down,omitempty"` // it is a voter of the embedded store, and its etcd does not run
+	Memory         int64           `json:"memory"`              // bytes of RAM
 	Quorate        bool            `json:"quorate"`
 	CorosyncOnline []NodeName      `json:"corosync_online"` // as its .members lists them
 	Storages       []StorageReport `json:"storages"`

@@ -69,6 +69,10 @@ func (s *decoding) put(kv KV) error {
 		s.Cluster = Versioned[ClusterRecord]{Rev: kv.ModRev}
 		err := json.Unmarshal(kv.Value, &s.Cluster.Rec)
 		return s.checked(kv, err, s.Cluster.Rec.Schema)
+	case KeyVoterChange + "/":
+		s.VoterChange = Versioned[VoterChange]{Rev: kv.ModRev}
+		err := json.Unmarshal(kv.Value, &s.VoterChange.Rec)
+		return s.checked(kv, err, s.VoterChange.Rec.Schema)
 	case PrefixLease:
 		return decode(s, s.Leases, NodeName(rest), kv)
 	case PrefixReport:

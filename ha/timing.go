@@ -128,6 +128,17 @@ func (t Timing) LongestStall() time.Duration { return t.LeaseTTL - t.DriftMargin
 // DeviceWindow is how long before a leader's own deadline a device command may still be sent.
 func (t Timing) DeviceWindow() time.Duration { return t.DeviceTimeout }
 
+// shortestVoterGone is how long a voter is missed at the least: a change of the voters is no answer to a passing trouble.
+const shortestVoterGone = 10 * time.Minute
+
+// VoterGone is how long a voter of the store does not answer before another one votes in its place: whoever resets the machine, and looks
+// after it and resets it once more, gets it back with its vote.
+func (t Timing) VoterGone() time.Duration { return max(shortestVoterGone, 2*t.BootTime) }
+
+// VoterAway is the same for a voter whose node was drained or whose daemon was stopped in order: somebody works on it and brings it back. It
+// is replaced all the same in the end: work that takes longer leaves the store without a loss to bear.
+func (t Timing) VoterAway() time.Duration { return 6 * t.VoterGone() }
+
 // Check returns the first inequality that the timing breaks, naming it, wrapped around ErrTiming.
 func (t Timing) Check() error {
 	for _, q := range []struct {

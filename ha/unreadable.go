@@ -31,6 +31,9 @@ func DamageOf(key string) Damage {
 		return Damage{Guest: id, Subject: "guest " + id, Grave: true,
 			Effect: fmt.Sprintf("nothing is decided about guest %s meanwhile, not even when its node dies", id),
 			first:  fmt.Sprintf("see to it that guest %s runs in one place only, then ", id)}
+	case KeyVoterChange + "/":
+		return Damage{Subject: "store", Grave: true, Effect: "no voter that is gone is replaced",
+			first: "look at hactl etcd members that as many vote as should, then "}
 	case PrefixRequest:
 		return Damage{Subject: "store", Effect: "an operator's request waits for ever; nothing else is touched"}
 	case PrefixOnboot:

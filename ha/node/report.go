@@ -18,6 +18,7 @@ type Circumstances struct {
 	Inventory  ha.Inventory
 	Corosync   ha.CorosyncView
 	Clients    []string // every address from which this boot writes to shared storages
+	EtcdDown   bool     // this node is a voter of the store, and its etcd does not run
 	Problems   []string
 }
 
@@ -34,7 +35,7 @@ func (c Config) Report(x Circumstances) ha.NodeReport {
 		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && c.Isolation != ha.IsolationKeep && SameWaits(x.Guard.Timing, c.Timing),
 		WatchdogDriver: x.Guard.Driver, Watches: watches, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online,
 		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests, Managed: x.Inventory.Managed,
-		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.lost(), Highest: x.Highest, Problems: x.Problems}
+		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.lost(), Highest: x.Highest, EtcdDown: x.EtcdDown, Problems: x.Problems}
 }
 
 // SameWaits says whether the guard runs with the waits that this node publishes: W is derived from them (R6).
