@@ -2,16 +2,13 @@ package etcd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"bascule/ha"
@@ -32,12 +29,15 @@ const (
 	admitJoin                  // start as what the list says: let in and not started
 )
 
-// admit decides it. list is what other voters' members say, nil when none answers; had: there was a member here before; stopped: the
-// id of the member that has stopped here, 0 for none. A second cluster beside the first would be a second truth: only initial voters
-// form one, and only when nobody knows of any.
-func (c Config) admit(list []Member, had bool, stopped uint64) (admission, string) {
+// admit decides it, and says what the operator should know of waiting: nothing where a spare waits for its turn. list is what other
+// members say, nil when none answers; stopped: the id of the member that has stopped here, 0 for none. A second cluster beside the first
+// would be a second truth: only initial voters form one, and only when nobody knows of any.
+func (c Config) admit(list []Member, before past, stopped uint64) (admission, string) {
 	own, _ := split(list, c.Self)
+	had := before != neverMember
 	switch {
+	case list == nil && (before == takenOut || !had && c.spare()), own == nil && list != nil && c.surplus(list):
+		return admitWait, ""
 	case list == nil && had:
 		return admitWait, "its etcd data are gone and no other voter answers: bring the others back, then hactl etcd replace " + string(c.Self)
 	case list == nil && !c.initial():
@@ -70,19 +70,40 @@ func (c Config) initial() bool {
 
 // founders are the initial voters.
 func (c Config) founders() []Voter {
-	if len(c.Initial) == 0 {
-		return c.Voters
-	}
 	var out []Voter
 	for _, v := range c.Voters {
-		for _, n := range c.Initial {
-			if v.Name == n {
-				out = append(out, v)
-			}
+		if slices.Contains(c.Initial, v.Name) || len(c.Initial) == 0 && !v.Spare {
+			out = append(out, v)
 		}
 	}
 	return out
 }
+
+// spare says whether this node is one by the configuration.
+func (c Config) spare() bool {
+	own, _ := c.own()
+	return own.Spare
+}
+
+// surplus says whether this node is not asked to vote: it is a spare, or as many as there should be vote already.
+func (c Config) surplus(list []Member) bool { return c.spare() || voting(list) >= c.wanted() }
+
+// voting counts those that vote.
+func voting(list []Member) (n int) {
+	for _, m := range list {
+		n += rank(!m.Learner)
+	}
+	return n
+}
+
+// past is what is known of a former member here whose data are gone.
+type past int
+
+const (
+	neverMember past = iota
+	wasMember
+	takenOut // by the others; its data were set aside
+)
 
 // hasData says whether a member has been running from the data directory.
 func (c Config) hasData() bool {
@@ -90,18 +111,42 @@ func (c Config) hasData() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// hadMember is the file that says so even when the directory is gone.
+// hadMember is the file that says so even when the directory is gone: the member's id, or that it was taken out.
 func (c Config) hadMember() string { return c.DataDir + ".member" }
+
+const takenOutMark = "taken out\n"
+
+// before reads it. A file that is there and cannot be read says that there was one: such a voter forms nothing.
+func (c Config) before() past {
+	b, err := os.ReadFile(c.hadMember())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return neverMember
+	case string(b) == takenOutMark:
+		return takenOut
+	}
+	return wasMember
+}
+
+// noteMember writes it.
+func (s *Store) noteMember(what string) {
+	if err := os.WriteFile(s.cfg.hadMember(), []byte(what), 0o600); err != nil {
+		s.cfg.Log.WithError(err).Warn("cannot note what became of this node's etcd member; should its data be lost, basculed cannot tell")
+	}
+}
 
 // begin starts this voter's member if it may, and else waits for that in the background.
 func (s *Store) begin(ctx context.Context) error {
 	var list []Member
 	what := admitForm
-	if !s.cfg.hasData() {
-		list = s.askOthers(ctx)
-		_, err := os.Stat(s.cfg.hadMember())
+	switch {
+	case s.cfg.hasData():
+	case s.cfg.spare() && !s.cfg.initial():
+		what = admitWait // it forms nothing: whether it was let in can be looked for later
+	default:
+		list = s.askOthers(ctx, s.cfg.Voters)
 		var why string
-		what, why = s.cfg.admit(list, err == nil, 0)
+		what, why = s.cfg.admit(list, s.cfg.before(), 0)
 		s.waits.Store(&why)
 	}
 	if what != admitWait {
@@ -112,19 +157,28 @@ func (s *Store) begin(ctx context.Context) error {
 	return nil
 }
 
-// keepMember looks whether a voter whose member does not run has been let in.
+// keepMember looks whether a voter whose member does not run has been let in, and lets go of a member that was taken out.
 func (s *Store) keepMember() {
 	said := ""
 	for pause(s.ctx, admitEvery) {
 		var stopped uint64
-		if sv := s.server.Load(); sv != nil {
+		sv := s.server.Load()
+		if sv != nil {
 			if sv.down.Load() == nil {
 				continue
 			}
 			stopped = uint64(sv.etcd.Server.MemberID())
 		}
-		list := s.askOthers(s.ctx)
-		what, why := s.cfg.admit(list, true, stopped)
+		list, sure := s.whoVotes(s.ctx, sv != nil)
+		if sv != nil && sure && !slices.ContainsFunc(list, func(m Member) bool { return m.ID == stopped }) {
+			s.letGo(sv)
+			stopped = 0
+		}
+		before := s.cfg.before()
+		if before == neverMember && !s.cfg.spare() {
+			before = wasMember // from here on nothing is formed: what others began may not have been heard of yet
+		}
+		what, why := s.cfg.admit(list, before, stopped)
 		if what == admitJoin {
 			ctx, cancel := context.WithTimeout(s.ctx, admitStart)
 			err := s.startMember(ctx, list, what)
@@ -139,6 +193,36 @@ func (s *Store) keepMember() {
 		}
 		said = why
 	}
+}
+
+// letGo ends a member that the others took out of etcd's list while it was away: another one votes in its place. Its data stay beside.
+func (s *Store) letGo(sv *server) {
+	sv.end() // until all of it has ended, its files are not free
+	if err := setAside(s.cfg.DataDir); err != nil {
+		s.cfg.Log.WithError(err).Warn("the data of this node's former etcd member cannot be set aside; they are when it is let in again")
+	}
+	s.noteMember(takenOutMark)
+	s.server.Store(nil)
+	s.cfg.Log.WithField("data", s.cfg.DataDir+".old").Info("this node's etcd member is none any more: another one votes in its place, and this node is a client and a spare")
+}
+
+// whoVotes is etcd's list, sure when a majority says so, now if need be; else what members' peer ports say, which answer without one.
+func (s *Store) whoVotes(ctx context.Context, now bool) (list []Member, sure bool) {
+	if l := s.noted.Load(); !now && l != nil && time.Since(l.at) < listHolds {
+		return l.list, true
+	}
+	c, cancel := context.WithTimeout(ctx, s.cfg.callLimit())
+	defer cancel()
+	if list, err := s.list(c); err == nil {
+		return list, true
+	}
+	var known []Voter
+	for _, e := range s.pool.current() {
+		if v, err := s.cfg.voter(e.name); err == nil {
+			known = append(known, v)
+		}
+	}
+	return s.askOthers(ctx, known), false
 }
 
 // startMember starts the server. A member that was let in begins with an empty directory: what lies there is of a member that is no
@@ -160,9 +244,7 @@ func (s *Store) startMember(ctx context.Context, list []Member, what admission) 
 	s.server.Store(sv)
 	none := ""
 	s.waits.Store(&none)
-	if err := os.WriteFile(s.cfg.hadMember(), []byte(sv.etcd.Server.MemberID().String()+"\n"), 0o600); err != nil {
-		s.cfg.Log.WithError(err).Warn("cannot note that this node has an etcd member; should its data be lost, basculed cannot tell")
-	}
+	s.noteMember(sv.etcd.Server.MemberID().String() + "\n")
 	return nil
 }
 
@@ -176,81 +258,6 @@ func setAside(dir string) error {
 		return err
 	}
 	return os.Rename(dir, old)
-}
-
-// askOthers asks the other voters' peer ports, which answer without a majority, who the members are; nil when none answers. The list
-// with us in it, and not started, counts most, then any: a member that lags knows an older one.
-func (s *Store) askOthers(ctx context.Context) []Member {
-	ctx, cancel := context.WithTimeout(ctx, admitAsk)
-	defer cancel()
-	tc, err := loadTLS(s.cfg.TLS)
-	if err != nil {
-		return nil
-	}
-	tr := &http.Transport{TLSClientConfig: tc}
-	defer tr.CloseIdleConnections()
-	var mu sync.Mutex
-	var best []Member
-	var all sync.WaitGroup
-	for _, v := range s.cfg.Voters {
-		if v.Name == s.cfg.Self {
-			continue
-		}
-		all.Go(func() {
-			list := s.cfg.askOne(ctx, tr, hostPort(v.Address, s.cfg.PeerPort))
-			mu.Lock()
-			defer mu.Unlock()
-			if own, _ := split(list, s.cfg.Self); best == nil || own != nil && !own.Started {
-				if list != nil {
-					best = list
-				}
-			}
-		})
-	}
-	all.Wait()
-	return best
-}
-
-// askOne asks until an answer comes or the time is over.
-func (c Config) askOne(ctx context.Context, tr http.RoundTripper, at string) []Member {
-	for {
-		if list, err := c.peerList(ctx, tr, at); err == nil && len(list) > 0 {
-			return list
-		}
-		if !pause(ctx, retryPause) {
-			return nil
-		}
-	}
-}
-
-func (c Config) peerList(ctx context.Context, tr http.RoundTripper, at string) ([]Member, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+at+"/members", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := tr.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New(resp.Status)
-	}
-	var raw []struct {
-		ID         uint64   `json:"id"`
-		Name       string   `json:"name"`
-		PeerURLs   []string `json:"peerURLs"`
-		ClientURLs []string `json:"clientURLs"`
-		IsLearner  bool     `json:"isLearner"`
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&raw); err != nil {
-		return nil, err
-	}
-	var out []Member
-	for _, m := range raw {
-		out = append(out, c.member(m.ID, m.Name, m.PeerURLs, m.ClientURLs, m.IsLearner))
-	}
-	return out, nil
 }
 
 // initialCluster is what etcd is told at a member's first start: the founders, or the list that it joins.

@@ -14,10 +14,11 @@ import (
 	"bascule/ha"
 )
 
-// Voter is a member of the etcd cluster.
+// Voter is a member of Bascule's cluster that may be a member of etcd's.
 type Voter struct {
 	Name    ha.NodeName
 	Address string // IP address or host name that everybody reaches it at
+	Spare   bool   // a client like any other, until somebody lets it in
 }
 
 // TLS names the PEM files of this node. The certificate must serve both ends (server and client authentication) and
@@ -40,8 +41,8 @@ type Config struct {
 	Self        ha.NodeName
 	Cluster     string        // names the key prefix
 	DataDir     string        // of the embedded server; created when missing
-	Voters      []Voter       // the same list in the same order everywhere; who really is a member, etcd's own list says
-	Initial     []ha.NodeName // those that formed the cluster at its first start; empty: all voters
+	Voters      []Voter       // the same list in the same order everywhere, spares included; who really is a member, etcd's own list says
+	Initial     []ha.NodeName // those that formed the cluster at its first start; empty: all but the spares
 	BindAddress string        // IP address to listen on; empty: all
 	PeerPort    int
 	ClientPort  int
@@ -79,7 +80,7 @@ func (c Config) check() error {
 
 func (c Config) checkEmbedded() error {
 	switch {
-	case len(c.Voters) == 0:
+	case c.wanted() == 0:
 		return refuse("no voters: name at least one")
 	case c.PeerPort <= 0 || c.ClientPort <= 0:
 		return refuse("peer port %d and client port %d must be positive", c.PeerPort, c.ClientPort)
@@ -148,6 +149,15 @@ func (c Config) own() (Voter, bool) {
 		}
 	}
 	return Voter{}, false
+}
+
+// wanted is how many voters there should be.
+func (c Config) wanted() int {
+	n := 0
+	for _, v := range c.Voters {
+		n += rank(!v.Spare)
+	}
+	return n
 }
 
 // prefix is where this cluster's keys live.

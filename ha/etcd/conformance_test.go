@@ -53,7 +53,7 @@ func TestConformanceThroughFaults(t *testing.T) {
 	target := hostPort(l.host(1), l.ports[1])
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		f := &faulty{t: t, shortest: time.Second, compact: func(ctx context.Context, rev int64) error {
-			_, err := direct.pool.eps[0].client.Compact(ctx, rev)
+			_, err := direct.pool.current()[0].client.Compact(ctx, rev)
 			return err
 		}}
 		var voters []Voter

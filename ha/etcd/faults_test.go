@@ -109,7 +109,7 @@ func TestExternalConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 	good := newLab(t, 1).config("node1")
 	good.Voters, good.TLS = nil, TLS{CAFile: filepath.Join(ca.dir, "ca.pem")}
 	for what, spoil := range map[string]func(*Config, *External){
-		"voters too":      func(c *Config, _ *External) { c.Voters = []Voter{{"a", "127.0.0.1"}} },
+		"voters too":      func(c *Config, _ *External) { c.Voters = []Voter{{Name: "a", Address: "127.0.0.1"}} },
 		"no endpoint":     func(_ *Config, x *External) { x.Endpoints = nil },
 		"clear":           func(_ *Config, x *External) { x.Endpoints[0] = "http://10.0.0.1:2379" },
 		"no port":         func(_ *Config, x *External) { x.Endpoints[0] = "https://10.0.0.1" },
@@ -135,7 +135,7 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		"no name":        func(c *Config) { c.Self = "" },
 		"no voters":      func(c *Config) { c.Voters = nil },
 		"same name":      func(c *Config) { c.Voters = append(c.Voters, c.Voters[0]) },
-		"bad name":       func(c *Config) { c.Voters = append(c.Voters, Voter{"a=b", "127.0.0.1"}) },
+		"bad name":       func(c *Config) { c.Voters = append(c.Voters, Voter{Name: "a=b", Address: "127.0.0.1"}) },
 		"no port":        func(c *Config) { c.ClientPort = 0 },
 		"no TLS":         func(c *Config) { c.TLS = TLS{} },
 		"missing key":    func(c *Config) { c.TLS.KeyFile = "/nonexistent" },

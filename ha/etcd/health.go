@@ -39,6 +39,7 @@ const (
 	VoteVoter   Vote = "voter"   // as configured
 	VoteLearner Vote = "learner" // it is being let in
 	VoteNone    Vote = "none"    // configured, no member
+	VoteSpare   Vote = "spare"   // no member, and not asked to be one
 	VoteExtra   Vote = "extra"   // a voter that the configuration does not have
 )
 
@@ -48,10 +49,13 @@ type Health struct {
 	External bool        // the store is an etcd that others run: Members are its configured endpoints
 	Leader   ha.NodeName // raft's leader; empty when none is known
 	Members  []MemberState
-	Own      string   // this node's own member: leader, follower, no leader, starting, stopped; client (no member)
-	DBSize   int64    // bytes, own member's, else the largest that answered
-	Why      string   // when there is no quorum or the own member is unwell: what is known
-	Problems []string // that do not keep the store from answering reads: what and what to do
+	Own      string        // this node's own member: leader, follower, no leader, starting, stopped; client (no member)
+	DBSize   int64         // bytes, own member's, else the largest that answered
+	Why      string        // when there is no quorum or the own member is unwell: what is known
+	Problems []string      // that do not keep the store from answering reads: what and what to do
+	Spares   []ha.NodeName // they may vote and are no members; nothing while the list is not known
+	Changing bool          // voters are being changed, or somebody is let in and does not vote yet
+	OwnDown  bool          // etcd's list has this node as a voter, and no member runs here
 }
 
 // Health asks every voter and tries one linearizable read. It answers within the context (or an election's time),
@@ -69,12 +73,15 @@ func (s *Store) Health(ctx context.Context) Health {
 	var both sync.WaitGroup
 	both.Go(func() { _, _, quorumErr = s.Get(ask, ha.KeyLeader) })
 	both.Go(func() { h.Members = s.members(ask) })
-	var list []Member
 	if !h.External {
-		both.Go(func() { list, _ = s.list(ask) }) // without it the configuration stands for it
+		both.Go(func() { _, _ = s.list(ask) }) // without it the last one stands for it, and the configuration for that
 	}
 	both.Wait()
-	h.compare(list)
+	if s.joined(h.Members) { // since the members were asked
+		h.Members = s.members(ask)
+	}
+	h.Changing = s.changing()
+	h.compare(s.cfg, s.lastList())
 	if why := s.waits.Load(); why != nil && *why != "" {
 		h.Problems = append(h.Problems, fmt.Sprintf("%s does not vote in etcd: %s", s.cfg.Self, *why))
 	}
@@ -97,6 +104,9 @@ func (s *Store) Health(ctx context.Context) Health {
 			why = append(why, problem)
 		}
 	}
+	if own, _ := split(s.lastList(), s.cfg.Self); own != nil && !own.Learner {
+		h.OwnDown = h.Own == "client" || h.Own == "starting" || h.Own == "stopped"
+	}
 	if !h.Quorum {
 		answering := 0
 		for _, m := range h.Members {
@@ -115,29 +125,52 @@ func (s *Store) Health(ctx context.Context) Health {
 }
 
 // compare takes in who is a member by etcd's own list, and says what the configuration says otherwise.
-func (h *Health) compare(list []Member) {
+func (h *Health) compare(cfg Config, list []Member) {
 	if list == nil {
 		return
 	}
+	h.Spares = cfg.spares(list)
 	for i, m := range h.Members {
 		own, _ := split(list, m.Name)
+		v, _ := cfg.voter(m.Name)
 		switch {
+		case own == nil && (v.Spare || voting(list) >= cfg.wanted()):
+			h.Members[i].Vote = VoteSpare
 		case own == nil:
 			h.Members[i].Vote = VoteNone
 			h.Problems = append(h.Problems, fmt.Sprintf("%s is a voter in the configuration and no member of etcd: let it in (hactl etcd add %s), or make it none in members", m.Name, m.Name))
 		case own.Learner:
 			h.Members[i].Vote = VoteLearner
-			h.Problems = append(h.Problems, fmt.Sprintf("%s is being let in to etcd and does not vote yet: hactl etcd add %s goes on with it, hactl etcd remove %s takes it back", m.Name, m.Name, m.Name))
+			if !h.Changing { // else somebody sees to it
+				h.Problems = append(h.Problems, fmt.Sprintf("%s is being let in to etcd and does not vote yet: hactl etcd add %s goes on with it, hactl etcd remove %s takes it back", m.Name, m.Name, m.Name))
+			}
 		default:
 			h.Members[i].Vote = VoteVoter
 		}
+		h.Changing = h.Changing || own != nil && own.Learner
 	}
 	for _, m := range list {
-		if !slices.ContainsFunc(h.Members, func(s MemberState) bool { return s.Name == m.Node }) {
+		if _, err := cfg.voter(m.Node); err != nil {
 			h.Members = append(h.Members, MemberState{Name: ha.NodeName(m.label()), Address: m.Peer, Vote: VoteExtra, Problem: "this node's configuration has no such voter"})
 			h.Problems = append(h.Problems, fmt.Sprintf("%s votes in etcd and is no voter in the configuration: take it out (hactl etcd remove %s), or make it a voter in members", m.label(), m.Node))
 		}
 	}
+}
+
+// joined says whether the list names a configured member that is not among these.
+func (s *Store) joined(members []MemberState) bool {
+	return slices.ContainsFunc(s.lastList(), func(m Member) bool {
+		_, err := s.cfg.voter(m.Node)
+		return err == nil && !slices.ContainsFunc(members, func(h MemberState) bool { return h.Name == m.Node })
+	})
+}
+
+// changing says whether somebody has the turn to change the voters, as far as the view shows.
+func (s *Store) changing() bool {
+	s.view.mu.Lock()
+	defer s.view.mu.Unlock()
+	_, held := s.view.kvs[ha.KeyEtcdChange]
+	return held
 }
 
 // state describes the embedded member without any network.
@@ -166,9 +199,10 @@ func (sv *server) state() (own string, dbSize int64, problem error) {
 
 // members asks all at once, our own first.
 func (s *Store) members(ctx context.Context) []MemberState {
-	states := make([]MemberState, len(s.pool.eps))
+	eps := s.pool.current()
+	states := make([]MemberState, len(eps))
 	var all sync.WaitGroup
-	for i, e := range s.pool.eps {
+	for i, e := range eps {
 		all.Go(func() { states[i] = e.status(ctx) })
 	}
 	all.Wait()
@@ -237,7 +271,11 @@ func (s *Store) MoveRaftLeaderOff(ctx context.Context, node ha.NodeName) (moved 
 		return false, string(node), fmt.Errorf("moving raft's leader off %s: %w: no other voter is healthy", node, ha.ErrUnavailable)
 	}
 	target := slices.MaxFunc(members, func(a, b MemberState) int { return cmp.Compare(a.applied, b.applied) })
-	_, err = pb.NewMaintenanceClient(s.pool.byName(node).conn()).MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: target.id}, grpc.WaitForReady(true))
+	e := s.pool.byName(node)
+	if e == nil {
+		return false, string(node), fmt.Errorf("moving raft's leader off %s: %w: it is no member any more", node, ha.ErrUnavailable)
+	}
+	_, err = pb.NewMaintenanceClient(e.conn()).MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: target.id}, grpc.WaitForReady(true))
 	if err != nil {
 		return false, string(node), fmt.Errorf("moving raft's leader from %s to %s: %w", node, target.Name, err)
 	}

@@ -24,12 +24,12 @@ func (s *Store) AddVoter(ctx context.Context, n ha.NodeName) error {
 	if _, err := s.cfg.voter(n); err != nil && s.cfg.External == nil {
 		return err
 	}
-	return s.change(ctx, "adding "+string(n), func(list []Member) (step, error) { return planAdd(list, n) })
+	return s.change(ctx, ha.Txn{}, "adding "+string(n), func(list []Member) (step, error) { return planAdd(list, n) })
 }
 
 // RemoveVoter takes a member out.
 func (s *Store) RemoveVoter(ctx context.Context, n ha.NodeName) error {
-	return s.change(ctx, "removing "+string(n), func(list []Member) (step, error) { return planRemove(list, n) })
+	return s.change(ctx, ha.Txn{}, "removing "+string(n), func(list []Member) (step, error) { return planRemove(list, n) })
 }
 
 // ReplaceVoter puts a voter in the place of another, which stays until then if it answers, or of its own lost data (by is old).
@@ -38,7 +38,7 @@ func (s *Store) ReplaceVoter(ctx context.Context, old, by ha.NodeName) error {
 		return err
 	}
 	var r *replacement
-	return s.change(ctx, fmt.Sprintf("replacing %s by %s", old, by), func(list []Member) (step, error) {
+	return s.change(ctx, ha.Txn{}, fmt.Sprintf("replacing %s by %s", old, by), func(list []Member) (step, error) {
 		if r == nil {
 			begun, err := newReplacement(list, old, by)
 			if err != nil {
@@ -50,12 +50,30 @@ func (s *Store) ReplaceVoter(ctx context.Context, old, by ha.NodeName) error {
 	})
 }
 
-// change takes one step after the other, each from a fresh look, until none is left. Nobody else changes anything meanwhile.
-func (s *Store) change(ctx context.Context, what string, plan func([]Member) (step, error)) error {
+// ReplaceLost carries out what the leader has recorded: a voter that is gone loses its vote to another. It is void as soon as the lost one
+// answers, the term is over, or the record is another one. It can be repeated until the new one votes.
+func (s *Store) ReplaceLost(ctx context.Context, o ha.VoterOrder) error {
+	if _, err := s.cfg.voter(o.By); err != nil && s.cfg.External == nil {
+		return err
+	}
+	var r *replacement
+	under := ha.Txn{Term: o.Term, Guards: []ha.Guard{{Key: ha.KeyVoterChange, Rev: o.Rev}}}
+	return s.change(ctx, under, fmt.Sprintf("replacing %s by %s", o.Old, o.By), func(list []Member) (step, error) {
+		if r == nil {
+			begun := newLost(list, o.Old, o.By)
+			r = &begun
+		}
+		return r.plan(list)
+	})
+}
+
+// change takes one step after the other, each from a fresh look, until none is left. Nobody else changes anything meanwhile. It begins only
+// while what under says holds.
+func (s *Store) change(ctx context.Context, under ha.Txn, what string, plan func([]Member) (step, error)) error {
 	if s.cfg.External != nil {
 		return errExternal
 	}
-	give, err := s.takeTurn(ctx)
+	give, err := s.takeTurn(ctx, under)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -138,14 +156,18 @@ func passing(err error) bool {
 	return notExecuted(err)
 }
 
-// takeTurn keeps other changes away, on whatever node they are asked for. It needs a majority, as every change does.
-func (s *Store) takeTurn(ctx context.Context) (give func(), err error) {
+// takeTurn keeps other changes away, on whatever node they are asked for. It needs a majority, as every change does, and what under says.
+func (s *Store) takeTurn(ctx context.Context, under ha.Txn) (give func(), err error) {
 	id, err := s.Grant(ctx, changeTTL)
 	if err == nil {
-		tx := ha.Txn{Guards: []ha.Guard{{Key: ha.KeyEtcdChange}}, Puts: []ha.Put{{Key: ha.KeyEtcdChange, Value: []byte(s.cfg.Self), Lease: id}}}
-		_, err = s.Commit(ctx, tx)
+		under.Guards = append(under.Guards, ha.Guard{Key: ha.KeyEtcdChange})
+		under.Puts = []ha.Put{{Key: ha.KeyEtcdChange, Value: []byte(s.cfg.Self), Lease: id}}
+		_, err = s.Commit(ctx, under)
 	}
 	switch {
+	case errors.Is(err, ha.ErrConflict) && under.Term != 0:
+		_ = s.Revoke(ctx, id)
+		return nil, fmt.Errorf("%w: another change is under way, or this one is not wanted any more", ErrMembers)
 	case errors.Is(err, ha.ErrConflict):
 		_ = s.Revoke(ctx, id)
 		return nil, fmt.Errorf("%w: another change is under way: wait for its end (hactl etcd members shows it), %v at the most", ErrMembers, changeTTL)

@@ -3,6 +3,7 @@ package etcd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bascule/ha"
@@ -88,6 +89,16 @@ type replacement struct {
 	oldID uint64 // the member that goes; 0: it is gone already
 	by    ha.NodeName
 	alive bool // the old one answered when this began: it stays until the new one votes
+	lost  bool // decided by the leader because the old one is gone: void as soon as it answers
+}
+
+// newLost is a replacement that the leader decided on. What the old one had begun as a learner, in the place of another, goes with it.
+func newLost(list []Member, old, by ha.NodeName) replacement {
+	r := replacement{old: old, by: by, lost: true}
+	if own, _ := split(list, old); own != nil {
+		r.oldID = own.ID
+	}
+	return r
 }
 
 // newReplacement looks at what is there when the replacement begins, also one that was broken off.
@@ -109,12 +120,12 @@ func newReplacement(list []Member, old, by ha.NodeName) (replacement, error) {
 
 // plan is the replacement's next step.
 func (r replacement) plan(list []Member) (step, error) {
-	old := false
-	for _, m := range list {
-		old = old || m.ID == r.oldID
-	}
-	if !old {
+	i := slices.IndexFunc(list, func(m Member) bool { return m.ID == r.oldID })
+	if i < 0 {
 		return planAdd(list, r.by)
+	}
+	if r.lost && list[i].Answers && !list[i].Learner {
+		return step{}, fmt.Errorf("%w: %s answers: it keeps its vote", ErrMembers, r.old)
 	}
 	if r.alive {
 		if s, err := planAdd(list, r.by); err != nil || s.kind != stepDone {

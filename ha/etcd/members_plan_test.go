@@ -24,6 +24,9 @@ func TestOneChangeAtATimeAndNeverBelowTheMajority(t *testing.T) {
 	remove := func(n ha.NodeName) func([]Member) (step, error) {
 		return func(l []Member) (step, error) { return planRemove(l, n) }
 	}
+	lost := func(old, by ha.NodeName) func([]Member) (step, error) {
+		return func(l []Member) (step, error) { return newLost(l, old, by).plan(l) }
+	}
 	replace := func(old, by ha.NodeName) func([]Member) (step, error) {
 		return func(l []Member) (step, error) {
 			r, err := newReplacement(l, old, by)
@@ -66,6 +69,16 @@ func TestOneChangeAtATimeAndNeverBelowTheMajority(t *testing.T) {
 		{"a b c d", replace("c", "d"), stepRemove, ""},
 		{"a b d", replace("c", "d"), stepDone, ""},
 		{"a -b -c", replace("c", "d"), 0, "without c only 1 of 2 voters would answer"},
+		{"a b -c", lost("c", "d"), stepRemove, ""},
+		{"a b c", lost("c", "d"), 0, "c answers: it keeps its vote"},
+		{"a b", lost("c", "d"), stepAdd, ""},
+		{"a b +d", lost("c", "d"), stepPromote, ""},
+		{"a b d", lost("c", "d"), stepDone, ""},
+		{"a b c d", lost("c", "d"), 0, "c answers: it keeps its vote"},
+		{"a b +c", lost("c", "d"), stepRemove, ""}, // a spare that did not come to vote
+		{"a -b -c", lost("c", "d"), 0, "without c only 1 of 2 voters would answer"},
+		{"a b d -e -c", lost("c", "f"), stepRemove, ""},
+		{"a b d -e", lost("c", "f"), 0, "e is not answering, and one voter more would raise the majority"},
 	} {
 		s, err := tt.plan(membersOf(tt.list))
 		if tt.says != "" {
@@ -84,6 +97,7 @@ func TestWhoMayFormACluster(t *testing.T) {
 	c := Config{Self: "b", Voters: []Voter{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
 	later := c
 	later.Initial = []ha.NodeName{"a"}
+	spare := Config{Self: "b", Voters: []Voter{{Name: "a"}, {Name: "b", Spare: true}, {Name: "c"}}}
 	static := membersOf("a b c")
 	static[1].Started = false
 	let := membersOf("a +b")
@@ -91,25 +105,42 @@ func TestWhoMayFormACluster(t *testing.T) {
 	for what, tt := range map[string]struct {
 		c       Config
 		list    []Member
-		had     bool
+		before  past
 		stopped uint64
 		want    admission
-		says    string
+		says    string // "-": nothing
 	}{
-		"the first start of all":         {c, nil, false, 0, admitForm, ""},
-		"the others are first":           {c, static, false, 0, admitForm, ""},
-		"data gone, nobody there":        {c, nil, true, 0, admitWait, "bring the others back"},
-		"data gone":                      {c, membersOf("a b c"), false, 0, admitWait, "hactl etcd replace b"},
-		"later voter, nobody there":      {later, nil, false, 0, admitWait, "none of the initial voters"},
-		"later voter, not let in":        {later, membersOf("a"), false, 0, admitWait, "hactl etcd add b"},
-		"later voter, let in":            {later, let, false, 0, admitJoin, ""},
-		"let in again":                   {c, let, true, 77, admitJoin, ""},
-		"removed":                        {c, membersOf("a c"), true, 77, admitWait, "hactl etcd add b"},
-		"stopped, not removed":           {c, membersOf("a b c"), true, 2, admitWait, "restart basculed"},
-		"new voter of a forming cluster": {later, static, false, 0, admitJoin, ""},
+		"the first start of all":         {c, nil, neverMember, 0, admitForm, ""},
+		"the others are first":           {c, static, neverMember, 0, admitForm, ""},
+		"data gone, nobody there":        {c, nil, wasMember, 0, admitWait, "bring the others back"},
+		"data gone":                      {c, membersOf("a b c"), neverMember, 0, admitWait, "hactl etcd replace b"},
+		"later voter, nobody there":      {later, nil, neverMember, 0, admitWait, "none of the initial voters"},
+		"later voter, not let in":        {later, membersOf("a"), neverMember, 0, admitWait, "hactl etcd add b"},
+		"later voter, let in":            {later, let, neverMember, 0, admitJoin, ""},
+		"let in again":                   {c, let, wasMember, 77, admitJoin, ""},
+		"removed":                        {c, membersOf("a c"), wasMember, 77, admitWait, "hactl etcd add b"},
+		"stopped, not removed":           {c, membersOf("a b c"), wasMember, 2, admitWait, "restart basculed"},
+		"new voter of a forming cluster": {later, static, neverMember, 0, admitJoin, ""},
+		"spare, nobody there":            {spare, nil, neverMember, 0, admitWait, "-"},
+		"spare":                          {spare, membersOf("a c"), neverMember, 0, admitWait, "-"},
+		"spare, the data are gone":       {spare, nil, wasMember, 0, admitWait, "bring the others back"},
+		"spare, let in":                  {spare, let, neverMember, 0, admitJoin, ""},
+		"spare of a forming cluster":     {spare, membersOf("?a ?c"), neverMember, 0, admitWait, "-"},
+		"replaced":                       {c, membersOf("a c d"), takenOut, 0, admitWait, "-"},
+		"replaced, nobody there":         {c, nil, takenOut, 0, admitWait, "-"},
+		"taken out, and too few vote":    {c, membersOf("a c"), takenOut, 0, admitWait, "hactl etcd add b"},
+		"taken out, and let in again":    {c, let, takenOut, 0, admitJoin, ""},
 	} {
-		got, why := tt.c.admit(tt.list, tt.had, tt.stopped)
-		if got != tt.want || !strings.Contains(why, tt.says) || (why == "") != (tt.want != admitWait) {
+		got, why := tt.c.admit(tt.list, tt.before, tt.stopped)
+		if tt.says == "-" {
+			tt.says = why // and it must be nothing
+			if why != "" {
+				t.Errorf("%s: says %q", what, why)
+			}
+		} else if (why == "") != (tt.want != admitWait) {
+			t.Errorf("%s: says %q", what, why)
+		}
+		if got != tt.want || !strings.Contains(why, tt.says) {
 			t.Errorf("%s: %v, %q", what, got, why)
 		}
 	}

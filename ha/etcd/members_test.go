@@ -289,7 +289,7 @@ func TestChangesThatWouldCostTheMajorityAreRefused(t *testing.T) {
 	}
 	refused("removing one of the last two", s.RemoveVoter(within(t, 20*time.Second), "node2"), "without node2 only 1 of 2 voters would answer, and 2 must (node3 is not answering): bring one back first")
 	refused("adding a stranger", s.AddVoter(within(t, 20*time.Second), "node9"), "node9 is no voter in this node's configuration")
-	give, err := s.takeTurn(within(t, 10*time.Second))
+	give, err := s.takeTurn(within(t, 10*time.Second), ha.Txn{})
 	if err != nil {
 		t.Fatal(err)
 	}

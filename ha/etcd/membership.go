@@ -35,7 +35,7 @@ func (s *Store) Members(ctx context.Context) ([]Member, error) {
 		return nil, err
 	}
 	health := map[ha.NodeName]MemberState{}
-	s.connect(ctx)
+	s.connect(ctx) // the list's members are asked from now on
 	for _, m := range s.members(ctx) {
 		health[m.Name] = m
 	}
@@ -58,7 +58,7 @@ func (s *Store) connect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, connectLimit+connectSlowest)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, e := range s.pool.eps {
+	for _, e := range s.pool.current() {
 		all.Go(func() { e.awaitReady(ctx) })
 	}
 	all.Wait()
@@ -76,7 +76,20 @@ func (s *Store) list(ctx context.Context) ([]Member, error) {
 	for _, m := range resp.Members {
 		out = append(out, s.cfg.member(m.ID, m.Name, m.PeerURLs, m.ClientURLs, m.IsLearner))
 	}
+	s.note(out)
 	return out, nil
+}
+
+// Spares are the nodes that may vote and are no members by this list, in the configuration's order.
+func (s *Store) Spares(list []Member) []ha.NodeName { return s.cfg.spares(list) }
+
+func (c Config) spares(list []Member) (out []ha.NodeName) {
+	for _, v := range c.Voters {
+		if own, _ := split(list, v.Name); own == nil {
+			out = append(out, v.Name)
+		}
+	}
+	return out
 }
 
 // member names a member of etcd's list. A member that was let in has no name before it starts.

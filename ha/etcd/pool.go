@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -18,10 +19,55 @@ const (
 	retryPause   = 100 * time.Millisecond // between two attempts of one call at one endpoint
 )
 
-// pool is the members' endpoints, our own first.
+// pool is the endpoints that are used now, our own first.
 type pool struct {
-	eps   []*endpoint
-	limit time.Duration // of a call without a deadline
+	limit  time.Duration // of a call without a deadline
+	places []place       // all that there may be, our own first
+	open   func(place) (*endpoint, error)
+
+	mu  sync.Mutex
+	eps []*endpoint // never changed in place
+}
+
+// current are the endpoints that are used now.
+func (p *pool) current() []*endpoint {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.eps
+}
+
+// use makes the places of that name the ones that are used, and closes the connections to the others. With none of them it changes nothing:
+// somewhere has to be asked.
+func (p *pool) use(name func(ha.NodeName) bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	had := map[ha.NodeName]*endpoint{}
+	for _, e := range p.eps {
+		had[e.name] = e
+	}
+	var next []*endpoint
+	for _, at := range p.places {
+		switch e := had[at.name]; {
+		case !name(at.name):
+		case e != nil:
+			next = append(next, e)
+			delete(had, at.name)
+		default:
+			e, err := p.open(at)
+			if err != nil {
+				return err
+			}
+			next = append(next, e)
+		}
+	}
+	if len(next) == 0 {
+		return nil
+	}
+	p.eps = next
+	for _, e := range had {
+		go e.client.Close() // calls under way there end as if the member had died
+	}
+	return nil
 }
 
 // order returns the endpoints in the order to ask them: connected ones that have not failed lately, then others that
@@ -29,7 +75,8 @@ type pool struct {
 func (p *pool) order() []*endpoint {
 	now := time.Now()
 	rank := map[*endpoint]int{}
-	for _, e := range p.eps {
+	current := p.current()
+	for _, e := range current {
 		switch {
 		case e.bad(now):
 			rank[e] = 2
@@ -37,7 +84,7 @@ func (p *pool) order() []*endpoint {
 			rank[e] = 1
 		}
 	}
-	eps := slices.Clone(p.eps)
+	eps := slices.Clone(current)
 	slices.SortStableFunc(eps, func(a, b *endpoint) int { return rank[a] - rank[b] })
 	return eps
 }
@@ -192,7 +239,7 @@ func (p *pool) pick(ctx context.Context, tried map[*endpoint]bool) *endpoint {
 
 func (p *pool) close() error {
 	var errs []error
-	for _, e := range p.eps {
+	for _, e := range p.current() {
 		if err := e.client.Close(); err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, err)
 		}
@@ -202,7 +249,7 @@ func (p *pool) close() error {
 
 // byName returns a voter's endpoint, or nil.
 func (p *pool) byName(n ha.NodeName) *endpoint {
-	for _, e := range p.eps {
+	for _, e := range p.current() {
 		if e.name == n {
 			return e
 		}

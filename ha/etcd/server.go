@@ -149,7 +149,7 @@ func (s *server) watch(cfg Config) {
 	why := err.Error() + "; restart the daemon"
 	s.down.Store(&why)
 	s.end() // a stopped member must not go on listening: it could only answer wrongly
-	cfg.Log.WithError(err).Error("the embedded etcd server has stopped by itself: this node does not vote until the daemon is restarted; see the log before this line")
+	cfg.Log.WithError(err).Error("the embedded etcd server has stopped by itself and this node does not vote: if its vote was given to another node, the next lines say so and all is well; else see the log before this line and restart the daemon")
 }
 
 // close hands raft's leadership over and stops. etcd waits some seconds for its clients' watches to end: when ctx ends

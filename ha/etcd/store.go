@@ -17,7 +17,8 @@ type Store struct {
 	cfg      Config
 	prefix   string
 	server   atomic.Pointer[server] // nil: a client only
-	waits    atomic.Pointer[string] // why a voter runs no member; empty: it does
+	waits    atomic.Pointer[string] // why a voter runs no member; empty: it does, or is not asked to
+	noted    atomic.Pointer[noted]  // etcd's list, as last read
 	zap      *zap.Logger
 	pool     *pool
 	cluster  identity // which etcd cluster this is
@@ -40,15 +41,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, prefix: cfg.prefix(), pool: &pool{limit: cfg.callLimit()}}
+	s := &Store{cfg: cfg, prefix: cfg.prefix(), pool: &pool{limit: cfg.callLimit(), places: cfg.places()}}
 	s.zap = newZap(cfg.Log)
-	for _, at := range cfg.places() {
-		e, err := newEndpoint(at, tc, cfg.External, &s.cluster, s.zap)
-		if err != nil {
-			s.pool.close()
-			return nil, err
-		}
-		s.pool.eps = append(s.pool.eps, e)
+	s.pool.open = func(at place) (*endpoint, error) { return newEndpoint(at, tc, cfg.External, &s.cluster, s.zap) }
+	if err := s.pool.use(cfg.asked(nil)); err != nil {
+		return nil, err
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if _, voter := cfg.own(); voter && cfg.External == nil {
@@ -58,6 +55,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, err
 		}
 		s.loops.Go(s.keepMember)
+	}
+	if cfg.External == nil {
+		s.loops.Go(s.followMembers)
 	}
 	return s, nil
 }
