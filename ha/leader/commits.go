@@ -26,7 +26,10 @@ func (r *round) finish() Decision {
 	if r.cluster != nil {
 		commits = append(commits, r.clusterCommit())
 	}
-	d := Decision{State: r.state, Commits: commits, Reads: r.reads, Wake: r.wake}
+	if r.voters != nil {
+		commits = append(commits, *r.voters)
+	}
+	d := Decision{State: r.state, Commits: commits, Reads: r.reads, Replace: r.replace, Wake: r.wake}
 	for _, m := range r.Members {
 		if r.damage.nodes[m.Name] != "" {
 			continue

@@ -43,6 +43,7 @@ func (l *Leader) Decide(now ha.Instant, s State, o Observation) Decision {
 	}
 	r.recoverGuests()
 	r.moveGuests()
+	r.keepVoters()
 	return r.finish()
 }
 
@@ -72,11 +73,13 @@ type round struct {
 	damage       damage
 	cluster      *ha.ClusterRecord // to be stored
 	transCluster []ha.Transition
+	voters       *Commit
+	replace      *ha.VoterOrder
 }
 
 func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {
 	r := &round{Leader: l, Observation: o, now: now,
-		state: State{Began: cmp.Or(s.Began, now), Lost: map[ha.VMID]ha.Instant{}, Nodes: map[ha.NodeName]NodeMemory{}},
+		state: State{Began: cmp.Or(s.Began, now), Lost: map[ha.VMID]ha.Instant{}, Nodes: map[ha.NodeName]NodeMemory{}, Voters: s.Voters},
 		nodes: map[ha.NodeName]*ha.NodeRecord{}, guests: map[ha.VMID]*ha.GuestRecord{}, fences: map[ha.NodeName]*ha.FenceRecord{},
 		guards: map[ha.VMID][]ha.Guard{}, rests: map[ha.NodeName]bool{}, after: map[ha.NodeName]*Commit{}, requests: map[ha.NodeName][]string{},
 		trans: map[string][]ha.Transition{},

@@ -90,11 +90,15 @@ func (r *round) underWay() []string {
 // tooFew says that fewer voters are healthy than the leader may switch machines off with; empty when there are enough. A majority that does
 // not answer is rather our own view that is wrong.
 func (r *round) tooFew() string {
-	healthy, all, who := 0, len(r.Voters), "voters"
+	voters := r.Voters
+	if r.Etcd.known(r.now) { // others than configured, once one was replaced
+		voters = r.Etcd.Voters
+	}
+	healthy, all, who := 0, len(voters), "voters"
 	if r.Elsewhere {
 		healthy, all, who = 1, all+1, "members (the external store counts as one)"
 	}
-	for _, v := range r.Voters {
+	for _, v := range voters {
 		if _, held := r.Store.Leases[v]; held && (r.Gossip[v].Alive || v == r.Self) {
 			healthy++
 		}

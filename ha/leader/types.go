@@ -16,9 +16,10 @@ type Placer interface {
 type Options struct {
 	Members       []ha.Member
 	Plans         map[ha.NodeName]ladder.Plan
-	MaxRelocate   int   // relocations after failed starts before a guest is given up
-	ParallelMoves int   // moves at once from one draining node
-	HostReserve   int64 // bytes of a node's memory that guests never get
+	MaxRelocate   int           // relocations after failed starts before a guest is given up
+	ParallelMoves int           // moves at once from one draining node
+	HostReserve   int64         // bytes of a node's memory that guests never get
+	Spares        []ha.NodeName // members that may vote beyond FenceLimits.Voters: one of them does when a voter is gone
 	FenceLimits
 }
 
@@ -35,6 +36,8 @@ type State struct {
 	Nodes map[ha.NodeName]NodeMemory
 	Lost  map[ha.VMID]ha.Instant // since when the assigned node has let go of a guest whose config no living node reports
 	Told  map[string]ha.Instant  // keys that cannot be read: when people hear of them again
+
+	Voters VoterMemory
 }
 
 // NodeMemory is this leadership's view of one node over time.
@@ -76,6 +79,8 @@ type Observation struct {
 	// Promises are those that this node gave to others while the store was away, with their ends: until then it takes no part in
 	// recovering their guests (DESIGN part 5).
 	Promises map[ha.NodeName]ha.Instant
+
+	Etcd EtcdView
 }
 
 // Commit is one transaction and what follows when, and only when, it succeeds.
@@ -92,5 +97,6 @@ type Decision struct {
 	State   State
 	Commits []Commit
 	Reads   []ha.DeviceCommand // harmless: may be sent without a commit
+	Replace *ha.VoterOrder     // to be carried out beside all else, by one at a time; one that fails is decided on again
 	Wake    ha.Instant         // decide again then at the latest; 0: only when something changes
 }

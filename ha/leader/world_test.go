@@ -32,6 +32,10 @@ type world struct {
 	revoked []ha.LeaseID
 	trans   []ha.Transition
 
+	etcd   EtcdView // At: of the round, unless blind
+	blind  bool     // no majority answers any more
+	orders []ha.VoterOrder
+
 	noRevoke bool // revoking takes longer than the test
 	torn     int  // keys that cannot be decoded
 	tm       ha.Timing
@@ -162,7 +166,11 @@ func (w *world) run(n int) {
 	for range n {
 		w.now = w.now.Add(100 * time.Millisecond)
 		o := Observation{Wall: time.Unix(1700000000, int64(w.now)), Self: self, Term: w.term, Deadline: w.now.Add(4 * time.Second), Timing: w.tm,
-			Store: w.snapshot(), Gossip: w.gossip, Corosync: w.coro, Readings: w.pending}
+			Store: w.snapshot(), Gossip: w.gossip, Corosync: w.coro, Readings: w.pending, Etcd: w.etcd}
+		if !w.blind && len(w.etcd.Voters) > 0 {
+			w.etcd.At = w.now
+			o.Etcd.At = w.now
+		}
 		w.pending = nil
 		before := string(ha.Encode(w.state))
 		d := w.leader.Decide(w.now, w.state, o)
@@ -173,6 +181,9 @@ func (w *world) run(n int) {
 		w.state = d.State
 		for _, r := range d.Reads {
 			w.answer(r)
+		}
+		if d.Replace != nil {
+			w.orders = append(w.orders, *d.Replace)
 		}
 		for _, c := range d.Commits {
 			w.apply(c)
