@@ -20,9 +20,10 @@ type storePort struct{ *etcd.Store }
 // Health says whether the store answers, and who does.
 func (s storePort) Health(ctx context.Context) ha.StoreHealth {
 	h := s.Store.Health(ctx)
-	out := ha.StoreHealth{Available: h.Quorum, External: h.External, RaftLeader: h.Leader, Reason: h.Why, Problems: h.Problems}
+	out := ha.StoreHealth{Available: h.Quorum, External: h.External, RaftLeader: h.Leader, Reason: h.Why, Problems: h.Problems,
+		Spares: h.Spares, Changing: h.Changing, OwnDown: h.OwnDown}
 	for _, m := range h.Members {
-		if m.Vote == etcd.VoteNone || m.Vote == etcd.VoteLearner {
+		if m.Vote == etcd.VoteNone || m.Vote == etcd.VoteLearner || m.Vote == etcd.VoteSpare {
 			continue // it is no part of any majority
 		}
 		out.Voters = append(out.Voters, m.Name)

@@ -36,7 +36,7 @@ func (b backend) View() api.View {
 		v.SnapshotAge = age
 	}
 	v.Store = api.StoreHealth{Available: s.Health.Available, RaftLeader: string(s.Health.RaftLeader), Reason: s.Health.Reason, Since: s.HealthSince,
-		External: s.Health.External, Problems: s.Health.Problems, Voters: names(s.Health.Voters), Answering: names(s.Health.Answering)}
+		External: s.Health.External, Problems: s.Health.Problems, Voters: names(s.Health.Voters), Answering: names(s.Health.Answering), Spares: s.Health.Spares}
 	return v
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"strconv"
 
 	"bascule/ha/api"
 )
@@ -17,6 +19,17 @@ func (b backend) EtcdMembers(ctx context.Context) ([]api.EtcdMember, error) {
 	for _, m := range list {
 		out = append(out, api.EtcdMember{ID: fmt.Sprintf("%x", m.ID), Node: m.Node, Peer: m.Peer, Learner: m.Learner, Started: m.Started, Answers: m.Answers,
 			Leader: m.Leader, DBSize: m.DBSize, Problem: m.Problem})
+	}
+	gossip := b.gossip.View()
+	for _, n := range b.store.Spares(list) {
+		spare := api.EtcdMember{Node: n, Spare: true}
+		if m, _ := b.cfg.Member(n); m.Address != "" {
+			spare.Peer = net.JoinHostPort(m.Address, strconv.Itoa(b.cfg.Etcd.PeerPort))
+		}
+		if n != b.cfg.Node && !gossip[n].Alive {
+			spare.Problem = "gossip does not hear it: it cannot vote now"
+		}
+		out = append(out, spare)
 	}
 	return out, nil
 }

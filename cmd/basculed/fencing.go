@@ -83,10 +83,15 @@ func fenceLimits(cfg *config.Config) leader.FenceLimits {
 	if l.Elsewhere = cfg.External(); l.Elsewhere {
 		counted = cfg.Members
 	}
-	for _, m := range counted {
-		l.Voters = append(l.Voters, m.Name)
-	}
+	l.Voters = memberNames(counted)
 	return l
+}
+
+func memberNames(members []ha.Member) (names []ha.NodeName) {
+	for _, m := range members {
+		names = append(names, m.Name)
+	}
+	return names
 }
 
 // joinEvery is how often this node sees to it that its storage devices know it: a LUN or a path may have appeared, an address changed.

@@ -75,12 +75,15 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 		Node: node.Config{Self: cfg.Node, Incarnation: h.incarnation, Timing: cfg.Timing(), MaxRestart: cfg.Limits.MaxRestart,
 			ParallelStarts: cfg.Limits.ParallelStarts, Witness: cfg.Role == config.RoleWitness, Plans: plans},
 		Leader: leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: cfg.Members, Plans: plans,
-			MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, HostReserve: hostReserve,
+			Spares: memberNames(cfg.Spares()), MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, HostReserve: hostReserve,
 			FenceLimits: fenceLimits(cfg)}},
 		Version: version, SystemUUID: h.systemUUID, TrustDriver: func(d string) bool { return d != "" && (d != "softdog" || cfg.Guard.TrustSoftdog) },
 		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), SeenFile: filepath.Join(cfg.DataDir, "seen.json"),
 		OnbootFile: filepath.Join(cfg.DataDir, onbootName), GuestsFile: filepath.Join(cfg.RunDir, "guests.json"), Now: bootNow,
 		Store: storePort{p.store}, Executor: exec, Notifier: p.alerts, Recorder: p.journal, Clients: p.joiner.Clients, Log: log, Alive: newPulse(),
+	}
+	if !cfg.External() {
+		ac.Voters = p.store
 	}
 	if !ac.Node.Witness {
 		if p.driver, err = openProxmox(cfg, h, log); err != nil {
@@ -133,6 +136,9 @@ func openStore(ctx context.Context, cfg *config.Config, log logrus.FieldLogger) 
 	}
 	for _, m := range cfg.Voters() {
 		ec.Voters = append(ec.Voters, etcd.Voter{Name: m.Name, Address: m.Address})
+	}
+	for _, m := range cfg.Spares() {
+		ec.Voters = append(ec.Voters, etcd.Voter{Name: m.Name, Address: m.Address, Spare: true})
 	}
 	ec.Initial = cfg.Etcd.InitialVoters
 	ec.DataDir, ec.Token = filepath.Join(cfg.DataDir, "etcd"), "bascule-"+cfg.Cluster

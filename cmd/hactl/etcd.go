@@ -19,6 +19,7 @@ func newEtcd(h *hactl) *cobra.Command {
 		Long: "Shows the members of the embedded etcd, and lets voters in or takes them out, one at a time and never below a majority.\n" +
 			"The configuration comes first: make the node a voter in members, the same list on every member, and restart basculed\n" +
 			"on each, one after the other. Then ask here. What was begun stays when hactl is interrupted: ask again to go on.\n" +
+			"A voter that is gone for ten minutes is replaced by a spare without being asked.\n" +
 			"An external etcd (etcd.endpoints) is changed with its own tools.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
@@ -97,6 +98,9 @@ func membersText(s *screen, list []api.EtcdMember) string {
 	for _, m := range list {
 		role, answers := "voter", "no"
 		switch {
+		case m.Spare:
+			t.row(s.bold(string(m.Node)), s.dim("spare"), "-", "-", m.Peer, "-", m.Problem)
+			continue
 		case m.Learner && !m.Started:
 			role = "learner, not started"
 		case m.Learner:

@@ -57,7 +57,8 @@ func serveScene(ctx context.Context, scene, socket string) error {
 	f.SetEtcd(
 		api.EtcdMember{ID: "1a", Node: "node1", Peer: "10.0.0.1:2380", Started: true, Answers: true, Leader: true, DBSize: 81920},
 		api.EtcdMember{ID: "2b", Node: "node2", Peer: "10.0.0.2:2380", Started: true, Problem: "connection refused"},
-		api.EtcdMember{ID: "3c", Node: "node3", Peer: "10.0.0.3:2380", Started: true, Answers: true, DBSize: 81920})
+		api.EtcdMember{ID: "3c", Node: "node3", Peer: "10.0.0.3:2380", Started: true, Answers: true, DBSize: 81920},
+		api.EtcdMember{Node: "node7", Peer: "10.0.0.7:2380", Spare: true})
 	l, err := api.ListenUnix(socket)
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ type Config struct {
 	Guard       Guard   // nil on a witness
 	Processes   Processes
 	Executor    Executor
+	Voters      Voters // nil: the store is elsewhere, and its voters are not ours to change
 	Notifier    Notifier
 	Clients     func() []string // by what storages know this boot, for those who may have to cut it off; nil: by nothing
 	Recorder    Recorder        // nil: decisions are not kept
@@ -53,7 +54,8 @@ type Agent struct {
 	permit turn          // to make and send a permit: an older list of guests never overtakes a newer one
 	report turn          // to write the node report
 
-	arming atomic.Bool // the guard is being asked to arm the watchdog
+	arming    atomic.Bool // the guard is being asked to arm the watchdog
+	replacing atomic.Bool // a voter of the store is being replaced
 
 	mu        sync.Mutex
 	lease     node.Lease
@@ -68,6 +70,7 @@ type Agent struct {
 	inventory ha.Inventory
 	health    ha.StoreHealth
 	healthAt  time.Time // since when the store is in this condition
+	etcd      leader.EtcdView
 	problems  map[string]string
 	leaving   bool
 	subs      map[chan struct{}]struct{}

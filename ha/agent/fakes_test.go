@@ -23,6 +23,7 @@ type storePort struct {
 	before   func(ha.Txn)               // called before a commit
 	fate     func(ha.Txn) memstore.Fate // nil: answered
 	refuse   func(ha.Txn) error         // an error in place of the commit
+	voters   func() ha.StoreHealth      // who votes; nil: nobody knows
 	attempts int                        // commits tried
 }
 
@@ -110,6 +111,11 @@ func (s *storePort) Resign(ctx context.Context, t ha.Term) error {
 func (s *storePort) Health(ctx context.Context) ha.StoreHealth {
 	if _, _, err := s.Get(ctx, ha.KeyLeader); err != nil {
 		return ha.StoreHealth{Reason: err.Error()}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.voters != nil {
+		return s.voters()
 	}
 	return ha.StoreHealth{Available: true}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/leader"
 )
 
 const healthEvery = 2 * time.Second
@@ -62,10 +63,16 @@ func (a *Agent) noteHealth(h ha.StoreHealth) {
 	a.mu.Lock()
 	was, first := a.health, a.healthAt.IsZero()
 	a.health = h
+	if h.Available && !h.External {
+		a.etcd = leader.EtcdView{At: a.cfg.Now(), Voters: h.Voters, Answering: h.Answering, Changing: h.Changing}
+	}
 	if first || was.Available != h.Available {
 		a.healthAt = time.Now()
 	}
 	a.mu.Unlock()
+	if was.OwnDown != h.OwnDown {
+		a.reports.wake()
+	}
 	if first && h.Available || !first && was.Available == h.Available {
 		return
 	}

@@ -71,7 +71,7 @@ func (a *Agent) viewSince(rev int64) (ha.Snapshot, bool) {
 // round observes, decides and carries out.
 func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, term ha.Term, deadline ha.Instant, committed int64) (leader.State, int64, ha.Instant) {
 	a.mu.Lock()
-	coro, promises := a.corosync, a.standing.promises
+	coro, promises, etcd := a.corosync, a.standing.promises, a.etcd
 	a.mu.Unlock()
 	if snap.Term != term {
 		return st, committed, 0
@@ -80,7 +80,7 @@ func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, te
 		a.Problem("schema", "the store holds records of a newer version ("+snap.NewerSchema+"): this daemon does not lead over them; upgrade it")
 	}
 	o := leader.Observation{Wall: time.Now(), Self: a.cfg.Node.Self, Term: term, Deadline: deadline, Timing: a.cfg.Node.Timing,
-		Store: snap, Gossip: a.cfg.Gossip.View(), Corosync: coro, Readings: a.readings.take(), Promises: promises}
+		Store: snap, Gossip: a.cfg.Gossip.View(), Corosync: coro, Readings: a.readings.take(), Promises: promises, Etcd: etcd}
 	now := a.cfg.Now()
 	d := a.cfg.Leader.Decide(now, st, o)
 	if a.cfg.Recorder != nil {
@@ -88,6 +88,9 @@ func (a *Agent) round(ctx context.Context, st leader.State, snap ha.Snapshot, te
 	}
 	for _, r := range d.Reads {
 		go a.device(ctx, r)
+	}
+	if d.Replace != nil && a.cfg.Voters != nil && a.replacing.CompareAndSwap(false, true) {
+		go a.replaceVoter(ctx, *d.Replace)
 	}
 	failed := false
 	for _, c := range d.Commits {

@@ -23,6 +23,11 @@ type Store interface {
 	MoveRaftLeaderOff(ctx context.Context, n ha.NodeName) (moved bool, to string, err error)
 }
 
+// Voters changes who keeps the embedded store (ha/etcd).
+type Voters interface {
+	ReplaceLost(ctx context.Context, o ha.VoterOrder) error
+}
+
 // Gossip is who is alive, as a hint (ha/gossip).
 type Gossip interface {
 	View() map[ha.NodeName]ha.GossipView

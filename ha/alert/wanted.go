@@ -39,8 +39,11 @@ func Wanted(t ha.Transition) bool {
 	case t.Node != "":
 		return wantedNode(ha.NodeState(t.From), ha.NodeState(t.To))
 	}
-	return t.Subject == SubjectStore || t.Subject == SubjectCluster
+	return t.Subject == SubjectStore || t.Subject == SubjectCluster || isVoter(t)
 }
+
+// isVoter says whether the transition is about a voter of the store.
+func isVoter(t ha.Transition) bool { return strings.HasPrefix(t.Subject, "voter ") }
 
 func wantedNode(from, to ha.NodeState) bool {
 	switch to {
@@ -87,7 +90,7 @@ func SeverityOf(t ha.Transition) Severity {
 		}
 	case t.To == StoreAway:
 		return Critical
-	case t.Subject == SubjectCluster:
+	case t.Subject == SubjectCluster, isVoter(t) && t.To == "lost", isVoter(t) && t.To == "replacing":
 		return Warning
 	}
 	return Info
@@ -103,6 +106,8 @@ func Text(t ha.Transition) string {
 		what = nodeText(t)
 	case t.Subject == SubjectStore && t.To == StoreAway:
 		what = "The store (etcd) is away: nothing is started, moved or fenced until it is back. hactl status names the voters that do not answer"
+	case isVoter(t):
+		what = voterText(t)
 	case t.Subject == SubjectStore:
 		what = "The store (etcd) is back: recovery works again"
 	}
@@ -110,6 +115,19 @@ func Text(t ha.Transition) string {
 		return what + "."
 	}
 	return what + ". Reason: " + t.Reason
+}
+
+func voterText(t ha.Transition) string {
+	n := strings.TrimPrefix(t.Subject, "voter ")
+	switch t.To {
+	case "lost":
+		return fmt.Sprintf("Voter %s of the store is gone, and nothing can vote in its place: the store has less to lose until it is back. hactl status says what to do", n)
+	case "replacing":
+		return fmt.Sprintf("Voter %s of the store is gone and is being replaced", n)
+	case "replaced":
+		return fmt.Sprintf("Voter replaced: %s does not keep the store any more. Should it come back, it is a spare", n)
+	}
+	return fmt.Sprintf("Voter %s of the store: %s -> %s", n, t.From, t.To)
 }
 
 func nodeText(t ha.Transition) string {

@@ -46,6 +46,10 @@ func TestWanted(t *testing.T) {
 		{other(SubjectStore, StoreAvailable, StoreAway), true, Critical, "store (etcd) is away"},
 		{other(SubjectStore, StoreAway, StoreAvailable), true, Info, "is back"},
 		{other(SubjectCluster, "a", "b"), true, Warning, "cluster: a -> b"},
+		{other("voter node2", "voter", "replacing"), true, Warning, "Voter node2 of the store is gone and is being replaced"},
+		{other("voter node2", "replacing", "replaced"), true, Info, "Voter replaced: node2 does not keep the store any more"},
+		{other("voter node2", "voter", "lost"), true, Warning, "nothing can vote in its place"},
+		{other("voter node2", "lost", "voter"), true, Info, "Voter node2 of the store: lost -> voter"},
 		{other("something", "a", "b"), false, "", ""},
 	} {
 		if got := Wanted(c.t); got != c.wanted {

@@ -35,7 +35,18 @@ func TestProblems(t *testing.T) {
 		do       string
 	}{
 		{"a voter missing", func(v *api.View) { v.Store.Answering = []string{"node1", "node3"} },
-			api.Warning, "store", "2 of 3 voters: node2 is not", "it can lose 0 more; gossip still hears node2", "bring node2 back"},
+			api.Warning, "store", "2 of 3 voters: node2 is not", "it can lose 0 more; gossip still hears node2", "bring node2 back (power, network, systemctl status basculed); there is no spare that could vote instead"},
+		{"a voter missing, and a spare", func(v *api.View) {
+			v.Store.Voters, v.Store.Answering, v.Store.Spares = []string{"node1", "node3", "witness1"}, []string{"node1", "node3"}, []ha.NodeName{"node2"}
+		}, api.Warning, "store", "2 of 3 voters: witness1 is not", "it can lose 0 more", "one that stays away loses its vote to a spare"},
+		{"a voter lost for good", func(v *api.View) {
+			v.Store.Answering = []string{"node1", "node3"}
+			v.Snapshot.VoterChange = ha.Versioned[ha.VoterChange]{Rev: 7, Rec: ha.VoterChange{Old: "node2", Reason: "there is no spare that could vote in its place"}}
+		}, api.Warning, "store", "2 of 3 voters: node2 is not", "node2 has been gone for long: there is no spare", "or add a machine to members that can vote"},
+		{"a voter being replaced", func(v *api.View) {
+			v.Store.Answering = []string{"node1", "node3"}
+			v.Snapshot.VoterChange = ha.Versioned[ha.VoterChange]{Rev: 7, Rec: ha.VoterChange{Old: "node2", By: "node4", Reason: "node4 votes in its place from now on"}}
+		}, api.Warning, "store", "2 of 3 voters: node2 is not", "node2 loses its vote: node4 votes in its place from now on", "nothing, if that ends in some minutes"},
 		{"store away with its majority", func(v *api.View) { v.Store.Available, v.Store.Reason = false, "certificate expired" },
 			api.Critical, "store", "nothing is started, moved or fenced meanwhile", "certificate expired", "journalctl -u basculed"},
 		{"store away on a witness", func(v *api.View) {

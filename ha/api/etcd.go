@@ -15,9 +15,10 @@ import (
 
 // EtcdMember is one member of the embedded etcd.
 type EtcdMember struct {
-	ID      string      `json:"id"`   // etcd's own, in hexadecimal
-	Node    ha.NodeName `json:"node"` // "" when the configuration does not know its address
-	Peer    string      `json:"peer"` // host:port
+	ID      string      `json:"id"`              // etcd's own, in hexadecimal
+	Node    ha.NodeName `json:"node"`            // "" when the configuration does not know its address
+	Peer    string      `json:"peer"`            // host:port
+	Spare   bool        `json:"spare,omitempty"` // no member: it may come to vote in the place of one that is gone
 	Learner bool        `json:"learner,omitempty"`
 	Started bool        `json:"started"`
 	Answers bool        `json:"answers"`

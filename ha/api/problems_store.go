@@ -27,7 +27,8 @@ func (f *finder) store() {
 		}
 		what := fmt.Sprintf("etcd has %d of %d voters: %s not answering", len(e.Answering), len(e.Voters), isAre(silent))
 		why := "the store still has its majority; it can lose " + fmt.Sprint(max(0, len(e.Answering)-majority)) + " more"
-		f.add(Warning, "store", what, joined(why, f.heard(silent)), "bring "+list(silent)+" back (power, network, systemctl status basculed); one that is gone for good: hactl etcd replace")
+		change, do := f.replacement(silent)
+		f.add(Warning, "store", what, joined(why, f.heard(silent), change), do)
 		return
 	}
 	what := "the store (etcd) is away" + f.since(e.Since) + ": nothing is started, moved or fenced meanwhile"
@@ -48,6 +49,24 @@ func (f *finder) store() {
 		}
 	}
 	f.add(Critical, "store", what, joined(why, f.heard(silent), f.livesOn()), do)
+}
+
+// replacement says what becomes of voters that do not answer, and what people can do.
+func (f *finder) replacement(silent []string) (why, do string) {
+	bring := "bring " + list(silent) + " back (power, network, systemctl status basculed)"
+	c := f.v.Snapshot.VoterChange.Rec
+	switch {
+	case c.By != "":
+		return fmt.Sprintf("%s loses its vote: %s", c.Old, c.Reason), "nothing, if that ends in some minutes (hactl etcd members); or bring " + list(silent) + " back"
+	case c.Old != "":
+		return fmt.Sprintf("%s has been gone for long: %s", c.Old, c.Reason), bring + ", or add a machine to members that can vote; a voter that lost its disk: hactl etcd replace"
+	}
+	for _, n := range f.s.Nodes {
+		if slices.Contains(f.v.Store.Spares, n.Name) && n.Lease && (n.State == ha.NodeOnline || n.Witness) {
+			return "", bring + "; one that stays away loses its vote to a spare"
+		}
+	}
+	return "", bring + "; there is no spare that could vote instead. One that is gone for good: hactl etcd replace"
 }
 
 // externalStore tells of an etcd that others run. How many members it has, and so what it can lose, is not known here.

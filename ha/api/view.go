@@ -63,10 +63,11 @@ type StoreHealth struct {
 	Available  bool
 	External   bool // an etcd that others run: Voters are the configured endpoints
 	RaftLeader string
-	Voters     []string // names of all voters
-	Answering  []string // those of Voters that answered last
-	Reason     string   // why it is not available
-	Problems   []string // of a store that is available: what and what to do
+	Voters     []string      // names of all voters
+	Answering  []string      // those of Voters that answered last
+	Reason     string        // why it is not available
+	Problems   []string      // of a store that is available: what and what to do
+	Spares     []ha.NodeName // they may vote and do not
 	Since      time.Time
 }
 
