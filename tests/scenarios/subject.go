@@ -117,6 +117,8 @@ func (s *Scenario) reader(f []string) (name string, rest []string, read func(*si
 		}, nil
 	case "raft":
 		return "raft", f[1:], func(c *sim.Scene) string { return orNothing(c.Raft()) }, nil
+	case "voters":
+		return "voters", f[1:], func(c *sim.Scene) string { return strings.Join(c.Voters(), "+") }, nil
 	case "all", "no":
 		return "guests", f, s.readGuests, nil
 	}
@@ -131,7 +133,7 @@ func (s *Scenario) reader(f []string) (name string, rest []string, read func(*si
 
 const subjectHelp = "node NODE STATE | guest ID STATE | guest ID runs [on NODE|nowhere] | guest ID writes on NODE|nowhere | guest ID config NODE | guest ID assigned NODE | " +
 	"guest ID says TEXT | node NODE says TEXT | machine NODE up|off|booting|frozen|crashed | lease NODE held|gone | permit NODE lease|peers|none | watchdog NODE armed|idle | " +
-	"device NAME usable|says TEXT | leader NODE|none | raft NODE | all guests run | no guest runs"
+	"device NAME usable|says TEXT | leader NODE|none | raft NODE | voters NODE+NODE+NODE | all guests run | no guest runs"
 
 func (s *Scenario) guestReader(f []string) (string, []string, func(*sim.Scene) string, error) {
 	n, err := strconv.Atoi(f[1])

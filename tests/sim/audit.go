@@ -42,6 +42,7 @@ type audit struct {
 	foretold  map[ha.Incarnation]foretold
 	limits    limitsSeen
 	resets    map[ha.NodeName]resetSight
+	voters    votersSeen
 }
 
 // leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
@@ -68,6 +69,7 @@ func (w *World) Audit() {
 		d.asked = a.looked
 	}
 	w.store.OnApply(a.applied)
+	a.watchVoters()
 	w.loop.Every(auditEvery, a.patrol)
 	judged := w.machine.OnStart
 	w.machine.OnStart = func(host string, inc ha.Incarnation, id ha.VMID) {

@@ -198,7 +198,7 @@ func (a *audit) delayed(x Applied, n ha.NodeName, inc ha.Incarnation) {
 
 // leases are the voters that hold one; votersNeeded is how many of them must be healthy, rounded up.
 func (a *audit) leases(truth *ha.Snapshot) (n int) {
-	for _, v := range a.w.spec.voters() {
+	for _, v := range a.w.store.Voters() {
 		if _, held := truth.Leases[ha.NodeName(v)]; held {
 			n++
 		}
@@ -207,7 +207,7 @@ func (a *audit) leases(truth *ha.Snapshot) (n int) {
 }
 
 func (a *audit) votersNeeded() int {
-	return (a.w.spec.MinHealthy*len(a.w.spec.voters()) + 99) / 100
+	return (a.w.spec.MinHealthy*len(a.w.store.Voters()) + 99) / 100
 }
 
 // seeLimits notes since when what holds fencings up is so.
@@ -215,7 +215,7 @@ func (a *audit) seeLimits() {
 	truth, now, l := a.w.store.Truth(), a.w.loop.Now(), &a.limits
 	lead, led, ok := a.led()
 	healthy, leases, need := 0, a.leases(truth), a.votersNeeded()
-	for _, v := range a.w.spec.voters() {
+	for _, v := range a.w.store.Voters() {
 		if _, held := truth.Leases[ha.NodeName(v)]; held && ok && (v == lead || a.w.gossip.View(lead)[ha.NodeName(v)].Alive) {
 			healthy++
 		}

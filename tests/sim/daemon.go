@@ -42,6 +42,10 @@ type Daemon struct {
 	rep  reporter
 	lead leading
 	sync permitSync
+
+	etcd      leader.EtcdView
+	etcdDown  bool
+	replacing bool
 }
 
 // files are what daemons of one host keep between their runs.
@@ -73,7 +77,7 @@ func (w *World) startDaemon(h *Host) {
 		limits.Voters = append(limits.Voters, ha.NodeName(v))
 	}
 	d.leader = leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: s.members(), Plans: s.Plans,
-		MaxRelocate: s.MaxRelocate, ParallelMoves: s.ParallelMoves, HostReserve: hostReserve, FenceLimits: limits}}
+		Spares: s.spares(), MaxRelocate: s.MaxRelocate, ParallelMoves: s.ParallelMoves, HostReserve: hostReserve, FenceLimits: limits}}
 	if d.files.runOf != h.Inc() {
 		d.files.run, d.files.runOf = runFile{}, h.Inc()
 	}
@@ -110,6 +114,7 @@ func (d *Daemon) begin(kept node.Kept) {
 	d.w.gossip.Join(d.h.Name, d.p, d.gossipChanged)
 	d.store.Watch(d.viewChanged)
 	d.event(node.GossipSeen{View: d.w.gossip.View(d.h.Name)})
+	d.votersLoop()
 	if d.cfg.Witness {
 		d.event(node.GuardSeen{Connected: true, Clean: true})
 		return

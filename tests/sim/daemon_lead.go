@@ -78,7 +78,7 @@ func (d *Daemon) leadRound() {
 		return
 	}
 	o := leader.Observation{Wall: d.p.clock.Wall(), Self: d.self, Term: l.term, Deadline: lease.Leased, Timing: d.cfg.Timing,
-		Store: *snap, Gossip: d.w.gossip.View(d.h.Name), Corosync: d.coro, Readings: l.readings, Promises: d.state.Promises}
+		Store: *snap, Gossip: d.w.gossip.View(d.h.Name), Corosync: d.coro, Readings: l.readings, Promises: d.state.Promises, Etcd: d.etcd}
 	l.readings = nil
 	now := d.now()
 	l.view = snap.Revision
@@ -88,6 +88,9 @@ func (d *Daemon) leadRound() {
 	l.state = dec.State
 	for _, c := range dec.Reads {
 		d.device(c)
+	}
+	if dec.Replace != nil {
+		d.replaceVoter(*dec.Replace)
 	}
 	l.busy = true
 	d.commitAll(dec.Commits, l.term, lease.Leased, false, func(failed bool) {

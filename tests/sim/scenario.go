@@ -191,6 +191,9 @@ func (c *Scene) Truth() *ha.Snapshot { return c.w.store.Truth() }
 // Raft is the node whose voter leads the store, "" when none does.
 func (c *Scene) Raft() string { return c.w.store.RaftLeader() }
 
+// Voters are the nodes that vote in the store, by name.
+func (c *Scene) Voters() []string { return slices.Sorted(slices.Values(c.w.store.Voters())) }
+
 // Machine says in one word how a machine is: up, frozen, crashed, booting, off.
 func (c *Scene) Machine(host string) string {
 	switch h := c.w.machine.Host(host); {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"bascule/ha"
@@ -57,6 +58,17 @@ func (s Spec) voters() []string {
 	for _, h := range s.Hosts {
 		if !h.Witness && len(out) < most {
 			out = append(out, h.Name)
+		}
+	}
+	return out
+}
+
+// spares are the members that may vote beyond those.
+func (s Spec) spares() []ha.NodeName {
+	var out []ha.NodeName
+	for _, h := range s.Hosts {
+		if !slices.Contains(s.voters(), h.Name) {
+			out = append(out, ha.NodeName(h.Name))
 		}
 	}
 	return out

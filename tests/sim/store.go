@@ -17,6 +17,8 @@ type Store struct {
 
 	restores int64 // so far
 	voters   []*storeVoter
+	procs    map[string]*Proc // by node: its daemon; whoever is let in begins there
+	turn     *Proc            // whose change of the voters is under way; nil: nobody's
 	clients  []*Client
 	faults   map[string]*storeFaults // by client's node; they outlive its processes
 	down     int                     // how many faults hold the whole service down
@@ -30,6 +32,7 @@ type Store struct {
 	epoch     int          // counts restores: revisions of different epochs are not comparable
 	backup    *storeBackup
 	applied   []func(Applied)
+	onVoters  []func(change string, node string)
 
 	// Raft.
 	leader  *storeVoter   // nil: none is known
@@ -71,7 +74,7 @@ const storeTick = 100 * time.Millisecond
 
 // NewStore returns an empty store; nobody votes before SetProc.
 func NewStore(l *Loop, n *Net, voters []string, t ha.Timing) *Store {
-	s := &Store{loop: l, net: n, timing: t, rev: 1, kvs: map[string]ha.KV{}, faults: map[string]*storeFaults{}, snap: emptySnapshot(1)}
+	s := &Store{loop: l, net: n, timing: t, rev: 1, kvs: map[string]ha.KV{}, procs: map[string]*Proc{}, faults: map[string]*storeFaults{}, snap: emptySnapshot(1)}
 	for i, v := range voters {
 		s.voters = append(s.voters, &storeVoter{index: i, node: v})
 	}
@@ -82,6 +85,7 @@ func NewStore(l *Loop, n *Net, voters []string, t ha.Timing) *Store {
 // SetProc tells that the daemon of a node started as this process; a voter's member starts with it and is ready after
 // 0.1–0.4 s, like the real one on a disk that is not busy. Nodes without a vote are ignored.
 func (s *Store) SetProc(node string, p *Proc) {
+	s.procs[node] = p
 	if v := s.voter(node); v != nil {
 		s.depose(v)
 		v.proc = p

@@ -138,7 +138,9 @@ func (c *Client) MoveRaftLeaderOff(node string) bool {
 func (c *Client) Health() ha.StoreHealth {
 	s := c.store
 	var h ha.StoreHealth
+	h.Changing = s.turn != nil && s.turn.Alive()
 	for _, v := range s.voters {
+		h.OwnDown = h.OwnDown || v.node == c.node && !s.up(v)
 		h.Voters = append(h.Voters, ha.NodeName(v.node))
 		if s.up(v) && s.both(c.node, v.node) {
 			h.Answering = append(h.Answering, ha.NodeName(v.node))

@@ -31,6 +31,9 @@ func nextSnapshot(old *ha.Snapshot, rev int64, put []ha.KV, gone []string, all f
 	if fresh.Cluster.Rev != 0 {
 		s.Cluster = fresh.Cluster
 	}
+	if fresh.VoterChange.Rev != 0 {
+		s.VoterChange = fresh.VoterChange
+	}
 	overlay(&s.Leases, fresh.Leases)
 	overlay(&s.Reports, fresh.Reports)
 	overlay(&s.Nodes, fresh.Nodes)
@@ -90,6 +93,8 @@ func dropKey(s *ha.Snapshot, key string) {
 		s.Leader, s.Term = nil, 0
 	case ha.KeyCluster + "/":
 		s.Cluster = ha.Versioned[ha.ClusterRecord]{}
+	case ha.KeyVoterChange + "/":
+		s.VoterChange = ha.Versioned[ha.VoterChange]{}
 	case ha.PrefixLease:
 		without(&s.Leases, ha.NodeName(rest))
 	case ha.PrefixReport:

@@ -67,3 +67,13 @@ var limited = []Mutant{
 		Edits: []Edit{{"ha/ladder/on.go", "const onTries = 4", "const onTries = 400"}},
 		Probe: comesOn("20s freeze $a for 10s", "26s~28s power-off $a for 300s"), Counts: []string{"fence"}},
 }
+
+// keepers break who keeps the store.
+var keepers = []Mutant{
+	{Name: "voter-lost-early", Rule: "voters", Breaks: "a voter that has been gone for a minute loses its vote",
+		Edits: []Edit{{"ha/timing.go", "return max(shortestVoterGone, 2*t.BootTime)", "return time.Minute"}},
+		Probe: probe.Probe{Site: []string{"nodes=4", "watchdog=hw", "devices=bmc", "sound"}, Script: []string{"20s power-off $a for 150s"}}, Seed: 2, Counts: []string{"voters"}},
+	{Name: "voter-behind-a-link", Rule: "voters", Breaks: "a voter that the leader alone does not reach loses its vote",
+		Edits: []Edit{{"ha/leader/voters.go", "(!lease || r.Store.Reports[v].Rec.EtcdDown) && ", "(lease || !lease) && "}},
+		Probe: probe.Probe{Site: []string{"nodes=4", "watchdog=hw", "devices=bmc", "sound"}, Script: []string{"20s cut cluster $a $b for 13m"}}, Seed: 5, Counts: []string{"voters"}},
+}
