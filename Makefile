@@ -46,7 +46,7 @@ build:
 lab:
 	$(BUILD) -tags lab -o bin/lab/basculed ./cmd/basculed
 	$(BUILD) -o bin/hactl ./cmd/hactl
-	cp bin/hactl bin/lab/hactl
+	$(BUILD) -tags lab -o bin/lab/hactl ./cmd/hactl
 	$(BUILD) -tags lab -o bin/halab ./cmd/halab
 
 test: format vet staticcheck units race race-lab sim-ci sim-mutants-some e2e-some

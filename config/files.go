@@ -3,7 +3,10 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 )
 
 // namedFile is a file that the configuration names and that must be there when the daemon starts.
@@ -64,4 +67,26 @@ func (c *Config) checkFiles(s *source) {
 			s.fail(f.path, "%s is a secret that other users can reach (mode %04o); run: chmod 600 %s", f.file, info.Mode().Perm(), f.file)
 		}
 	}
+}
+
+// Files lists every file that the configuration names, those of fencing devices (settings that end in _file) among them: what a backup of
+// this machine needs beside the configuration. Files below proxmox.root are not listed: all nodes have them.
+func (c *Config) Files() []string {
+	var out []string
+	add := func(path string) {
+		if path != "" && !c.belowRoot(path) && !slices.Contains(out, path) {
+			out = append(out, path)
+		}
+	}
+	for _, f := range c.namedFiles() {
+		add(f.file)
+	}
+	for _, d := range c.Fencing.Devices {
+		for _, key := range slices.Sorted(maps.Keys(d.Settings)) {
+			if strings.HasSuffix(key, "_file") {
+				add(d.Settings[key])
+			}
+		}
+	}
+	return out
 }

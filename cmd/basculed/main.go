@@ -41,7 +41,7 @@ func root() *cobra.Command {
 				return restoreOnboot(cmd.Context(), cmd.OutOrStdout(), file)
 			}},
 		stopChecker(&file),
-		fenceDevice(),
+		fenceDevice(), restoreStore(&file),
 	)
 	return c
 }

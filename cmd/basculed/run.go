@@ -60,6 +60,8 @@ func (p *parts) run(ctx, stopped context.Context) error {
 	g.Go(func() error { return p.agent.Run(ctx) })
 	g.Go(func() error { p.alerts.Run(ctx); return nil })
 	g.Go(func() error { p.journal.Run(ctx); return nil })
+	g.Go(func() error { p.watchCertificate(ctx); return nil })
+	g.Go(func() error { p.watchGossipKeys(ctx); return nil })
 	if p.driver != nil {
 		g.Go(func() error { p.watchPrivileges(ctx); return nil })
 		g.Go(func() error { p.watchJoins(ctx); return nil })

@@ -66,6 +66,7 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 	if p.alerts, err = openAlerts(cfg, log); err != nil {
 		return nil, err
 	}
+	renewFirst(cfg, log)
 	if p.store, err = openStore(ctx, cfg, log); err != nil {
 		return nil, err
 	}
@@ -128,11 +129,15 @@ func (p *parts) openGossip(ac *agent.Config, h host, log logrus.FieldLogger) err
 }
 
 func openStore(ctx context.Context, cfg *config.Config, log logrus.FieldLogger) (*etcd.Store, error) {
+	return etcd.Open(ctx, storeConfig(cfg, log))
+}
+
+func storeConfig(cfg *config.Config, log logrus.FieldLogger) etcd.Config {
 	ec := etcd.Config{Self: cfg.Node, Cluster: cfg.Cluster, Timing: cfg.Timing(), Log: log.WithField("part", "etcd")}
 	if cfg.External() {
 		ec.External = &etcd.External{Endpoints: cfg.Etcd.Endpoints, User: cfg.Etcd.User, PasswordFile: cfg.Etcd.PasswordFile}
 		ec.TLS = etcd.TLS{CAFile: cfg.Etcd.CAFile, CertFile: cfg.Etcd.CertFile, KeyFile: cfg.Etcd.KeyFile}
-		return etcd.Open(ctx, ec)
+		return ec
 	}
 	for _, m := range cfg.Voters() {
 		ec.Voters = append(ec.Voters, etcd.Voter{Name: m.Name, Address: m.Address})
@@ -144,7 +149,7 @@ func openStore(ctx context.Context, cfg *config.Config, log logrus.FieldLogger) 
 	ec.DataDir, ec.Token = filepath.Join(cfg.DataDir, "etcd"), "bascule-"+cfg.Cluster
 	ec.BindAddress, ec.PeerPort, ec.ClientPort = cfg.BindAddress, cfg.Etcd.PeerPort, cfg.Etcd.ClientPort
 	ec.TLS = etcd.TLS{CAFile: cfg.TLS.CAFile, CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile}
-	return etcd.Open(ctx, ec)
+	return ec
 }
 
 func openProxmox(cfg *config.Config, h host, log logrus.FieldLogger) (*proxmox.Driver, error) {

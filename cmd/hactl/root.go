@@ -50,7 +50,7 @@ func newRoot(h *hactl) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%v (see %s --help)", err, c.CommandPath())
 	})
-	root.AddCommand(newStatus(h), newEvents(h), newFence(h), newConfirmOff(h), newDrain(h), newUndrain(h), newEtcd(h), newReplay(h), newVersion(h))
+	root.AddCommand(newStatus(h), newEvents(h), newFence(h), newConfirmOff(h), newDrain(h), newUndrain(h), newEtcd(h), newReplay(h), newBackup(h), newRestore(h), newKeys(h), newWitness(h), newVersion(h))
 	return root
 }
 

@@ -90,6 +90,11 @@ func (s *Server) handler(closing <-chan struct{}) http.Handler {
 	mux.HandleFunc("GET /v1/fence-test", s.fenceTest)
 	mux.HandleFunc("GET /v1/etcd/members", s.etcdMembers)
 	mux.HandleFunc("POST /v1/etcd/change", s.etcdChange)
+	mux.HandleFunc("GET /v1/etcd/snapshot", s.snapshot)
+	mux.HandleFunc("GET /v1/gossip-keys", s.gossipKeys)
+	mux.HandleFunc("PUT /v1/gossip-keys", s.setGossipKeys)
+	mux.HandleFunc("POST /v1/certificate-request", s.certificateRequest)
+	mux.HandleFunc("PUT /v1/certificate", s.setCertificate)
 	for _, kind := range []ha.RequestKind{ha.RequestDrain, ha.RequestUndrain, ha.RequestFence, ha.RequestConfirmOff, ha.RequestConfirmTest} {
 		mux.HandleFunc("POST /v1/"+string(kind), func(w http.ResponseWriter, r *http.Request) { s.request(w, r, kind) })
 	}

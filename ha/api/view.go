@@ -9,6 +9,7 @@ import (
 
 // Backend is what the agent gives the API.
 type Backend interface {
+	Upkeep
 	// View returns what this node knows now. It never blocks.
 	View() View
 	// Events returns stored events in ascending order of their keys, those after the key `after` ("" = from the

@@ -27,6 +27,14 @@ type Fake struct {
 
 	etcd        []api.EtcdMember
 	etcdChanges []api.EtcdChange
+
+	gossipKeys    []string
+	gossipHistory [][]string
+	keysLeft      int // so many calls of SetGossipKeys before keysFail
+	keysFail      error
+	snapshot      []byte
+	request       func() ([]byte, error)
+	install       func([]byte) error
 }
 
 // NewFake returns a backend that shows view.

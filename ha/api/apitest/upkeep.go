@@ -1,0 +1,105 @@
+package apitest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"slices"
+
+	"bascule/ha/api"
+)
+
+// SetSnapshot says what a copy of the store holds.
+func (f *Fake) SetSnapshot(copy []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.snapshot = copy
+}
+
+// GossipKeys implements api.Backend.
+func (f *Fake) GossipKeys() api.GossipKeys {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := api.GossipKeys{Node: f.view.Self}
+	for _, k := range f.gossipKeys {
+		raw, _ := base64.StdEncoding.DecodeString(k)
+		sum := sha256.Sum256(raw)
+		out.Keys = append(out.Keys, hex.EncodeToString(sum[:4]))
+	}
+	return out
+}
+
+// SetGossipKeys implements api.Backend.
+func (f *Fake) SetGossipKeys(keys []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return f.fail
+	}
+	if f.keysFail != nil && f.keysLeft == 0 {
+		return f.keysFail
+	}
+	f.keysLeft--
+	if len(keys) == 0 {
+		return errors.New("no key")
+	}
+	f.gossipKeys = slices.Clone(keys)
+	f.gossipHistory = append(f.gossipHistory, f.gossipKeys)
+	return nil
+}
+
+// GossipHistory returns every list of keys that was set.
+func (f *Fake) GossipHistory() [][]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.gossipHistory)
+}
+
+// CertificateRequest implements api.Backend.
+func (f *Fake) CertificateRequest() ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.request == nil {
+		return nil, errors.New("this fake has no key")
+	}
+	return f.request()
+}
+
+// SetCertificate implements api.Backend.
+func (f *Fake) SetCertificate(certPEM []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.install == nil {
+		return errors.New("this fake has no key")
+	}
+	return f.install(certPEM)
+}
+
+// OnCertificate says what becomes of requests for a certificate and of certificates.
+func (f *Fake) OnCertificate(request func() ([]byte, error), install func([]byte) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.request, f.install = request, install
+}
+
+// Snapshot implements api.Backend: half a copy and then the failure, if it is to fail.
+func (f *Fake) Snapshot(_ context.Context, w io.Writer) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		_, _ = w.Write(f.snapshot[:len(f.snapshot)/2])
+		return f.fail
+	}
+	_, err := w.Write(f.snapshot)
+	return err
+}
+
+// FailAfter lets SetGossipKeys fail with err after n more successes; nil heals.
+func (f *Fake) FailAfter(n int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keysLeft, f.keysFail = n, err
+}

@@ -1,0 +1,172 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bascule/ha"
+	"bascule/ha/api"
+	"bascule/ha/api/apitest"
+)
+
+// A renewed certificate is shown to the next caller; a stream that stands is not touched; and while the two files do not fit together, the
+// last good pair serves.
+func TestARenewedCertificateIsTakenUp(t *testing.T) {
+	a := newAuthority(t)
+	f := apitest.NewFake(apitest.Well())
+	addr := a.serveTLS(f)
+	a.issue("alice", nil)
+	client := func() *api.Client {
+		c, err := api.NewTLSClient(addr, a.file("ca.pem"), a.file("alice.pem"), a.file("alice.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	serial := func() *big.Int {
+		t.Helper()
+		pair, err := tls.LoadX509KeyPair(a.file("alice.pem"), a.file("alice.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber
+	}
+	first := serial()
+	ctx, cancel := context.WithCancel(t.Context())
+	lines, ended := make(chan api.EventLine, 8), make(chan error, 1)
+	go func() {
+		ended <- client().Follow(ctx, api.EventQuery{}, func(l api.EventLine) error { lines <- l; return nil })
+	}()
+	appear := func(key string) {
+		t.Helper()
+		f.Append(api.StoredEvent{Key: key, Event: ha.Event{Transition: ha.Transition{Subject: key}}})
+		for {
+			select {
+			case l := <-lines:
+				if l.StoredEvent != nil && l.Key == key {
+					return
+				}
+			case err := <-ended:
+				t.Fatalf("the stream ended: %v", err)
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s did not come over the stream", key)
+			}
+		}
+	}
+	appear("event/1")
+
+	old, err := os.ReadFile(a.file("node1.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.issue("node1", []net.IP{net.IPv4(127, 0, 0, 1)})
+	fresh, err := os.ReadFile(a.file("node1.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(a.file("node1.key"), old, 0o600); err != nil { // between the two renames
+		t.Fatal(err)
+	}
+	if got := serial(); got.Cmp(first) != 0 {
+		t.Errorf("with half a pair it shows %v, want the last good one %v", got, first)
+	}
+	if err := os.WriteFile(a.file("node1.key"), fresh, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := serial(); got.Cmp(first) == 0 {
+		t.Error("it still shows the old certificate")
+	}
+	if _, err := client().Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+	appear("event/2") // over the stream that was there before
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	a := newAuthority(t)
+	f := apitest.NewFake(apitest.Well())
+	addr := a.serveTLS(f)
+	a.issue("alice", nil)
+	c, err := api.NewTLSClient(addr, a.file("ca.pem"), a.file("alice.pem"), a.file("alice.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want := bytes.Repeat([]byte("0123456789"), 100_000)
+	f.SetSnapshot(want)
+	var got bytes.Buffer
+	if err := c.Snapshot(t.Context(), &got); err != nil || !bytes.Equal(got.Bytes(), want) {
+		t.Fatalf("%d bytes, want %d: %v", got.Len(), len(want), err)
+	}
+	f.Fail(errors.New("the disk died"))
+	got.Reset()
+	if err := c.Snapshot(t.Context(), &got); !errors.Is(err, api.ErrNoAnswer) || !strings.Contains(err.Error(), "broke off") {
+		t.Errorf("half a copy looks whole (%d bytes): %v", got.Len(), err)
+	}
+	f.SetSnapshot(nil)
+	var refused *api.Error
+	if err := c.Snapshot(t.Context(), &got); !errors.As(err, &refused) || !strings.Contains(refused.Message, "the disk died") {
+		t.Errorf("a copy that never began: %v", err)
+	}
+}
+
+func TestGossipKeysAndCertificates(t *testing.T) {
+	a := newAuthority(t)
+	f := apitest.NewFake(apitest.Well())
+	addr := a.serveTLS(f)
+	a.issue("alice", nil)
+	c, err := api.NewTLSClient(addr, a.file("ca.pem"), a.file("alice.pem"), a.file("alice.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
+	got, err := c.SetGossipKeys(t.Context(), api.GossipKeysBody{Keys: []string{secret}})
+	if err != nil || len(got.Keys) != 1 || strings.Contains(strings.Join(got.Keys, ""), secret) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if again, err := c.GossipKeys(t.Context()); err != nil || !slices.Equal(again.Keys, got.Keys) {
+		t.Errorf("%+v, %v", again, err)
+	}
+	var refused *api.Error
+	if _, err := c.SetGossipKeys(t.Context(), api.GossipKeysBody{}); !errors.As(err, &refused) {
+		t.Errorf("no keys: %v", err)
+	}
+	if _, err := c.CertificateRequest(t.Context()); !errors.As(err, &refused) {
+		t.Errorf("a request that cannot be made: %v", err)
+	}
+	f.OnCertificate(func() ([]byte, error) { return []byte("request"), nil }, func(pem []byte) error {
+		if string(pem) != "answer" {
+			return errors.New("no answer")
+		}
+		return nil
+	})
+	if csr, err := c.CertificateRequest(t.Context()); err != nil || string(csr) != "request" {
+		t.Errorf("%s, %v", csr, err)
+	}
+	if err := c.SetCertificate(t.Context(), api.CertificateBody{PEM: "answer"}); err != nil {
+		t.Error(err)
+	}
+	if err := c.SetCertificate(t.Context(), api.CertificateBody{PEM: "other"}); !errors.As(err, &refused) {
+		t.Errorf("a certificate that does not fit: %v", err)
+	}
+}
