@@ -22,6 +22,7 @@ type hactl struct {
 	ca, cert, key string
 	output        string
 	timeout       time.Duration
+	socketGiven   bool // by --socket
 }
 
 func newRoot(h *hactl) *cobra.Command {
@@ -32,7 +33,10 @@ func newRoot(h *hactl) *cobra.Command {
 			"Exit codes: 0 well, 1 degraded, refused or failed, 2 no answer from basculed, 64 wrong usage.",
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true, SilenceUsage: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return h.check() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			h.socketGiven = cmd.Flags().Changed("socket")
+			return h.check()
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
 			return &exitError{code: exitUsage}
@@ -50,7 +54,9 @@ func newRoot(h *hactl) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%v (see %s --help)", err, c.CommandPath())
 	})
-	root.AddCommand(newStatus(h), newEvents(h), newFence(h), newConfirmOff(h), newDrain(h), newUndrain(h), newEtcd(h), newReplay(h), newBackup(h), newRestore(h), newKeys(h), newWitness(h), newVersion(h))
+	root.AddCommand(newStatus(h), newEvents(h), newFence(h), newConfirmOff(h), newDrain(h), newUndrain(h), newEtcd(h),
+		newInit(h), newJoin(h), newRemove(h), newReset(h), newBackup(h), newRestore(h), newKeys(h), newWitness(h),
+		newReplay(h), newVersion(h))
 	return root
 }
 

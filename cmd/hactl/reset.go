@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bascule/ha"
+	"bascule/ha/api"
+	"bascule/ha/setup"
+)
+
+func newReset(h *hactl) *cobra.Command {
+	r := &setupRun{h: h}
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "reset",
+		Short: "Take this node out of the site and Bascule's files off it",
+		Long: "Leaves in order: gives the vote in the store back, stops the services, removes token, configuration, keys and data of this node. It must\n" +
+			"be drained (hactl drain NODE --wait). On the last node it first takes the protection away, so that every guest gets its \"Start at boot\"\n" +
+			"back, and then removes what the site shares: /etc/pve/bascule, role, user, firewall rules.\n\n" +
+			"No guest is stopped.",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.reset(cmd.Context(), force) },
+	}
+	r.commonFlags(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, "also when basculed does not answer: \"Start at boot\" of guests is then left as it is")
+	return cmd
+}
+
+func (r *setupRun) reset(ctx context.Context, force bool) error {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	f := r.facts(ctx)
+	common, err := r.existing(r.layout.Common())
+	if err != nil {
+		return err
+	}
+	joined, err := setup.ReadJoined(r.machine, r.layout)
+	if err != nil {
+		return err
+	}
+	p, err := setup.MakeReset(f.Node, common, joined, r.layout)
+	if err != nil {
+		return err
+	}
+	s, err := r.h.status(ctx)
+	answers := err == nil
+	switch {
+	case !answers && !force && len(p.First) > 0:
+		return fmt.Errorf("%w; start basculed so that guests get their \"Start at boot\" back, or hactl reset --force without that", err)
+	case !answers && !force && !errors.Is(err, api.ErrNoAnswer):
+		return err
+	case answers && !p.Last:
+		if err := emptied(s, f.Node); err != nil {
+			return err
+		}
+	}
+	for _, step := range append(append([]setup.Step{}, p.First...), p.Then...) {
+		r.tell(r.h.out.wrapped("will  ", step.Title()))
+	}
+	if r.dry {
+		return nil
+	}
+	if err := r.h.asker(r.yes).agree(ctx, fmt.Sprintf("Take %s out?", f.Node)); err != nil {
+		return err
+	}
+	if answers {
+		if err := r.leaveStore(ctx, p, f.Node); err != nil {
+			return err
+		}
+	}
+	return r.locked(ctx, func() error {
+		if err := r.apply(ctx, p.Then); err != nil {
+			return err
+		}
+		for _, n := range p.Next {
+			r.tell(r.h.out.wrapped("next  ", n))
+		}
+		return nil
+	})
+}
+
+// leaveStore unprotects on the last node, and gives the vote back on any other.
+func (r *setupRun) leaveStore(ctx context.Context, p setup.LeavePlan, node ha.NodeName) error {
+	if p.Last {
+		if err := r.apply(ctx, p.First); err != nil || len(p.First) == 0 {
+			return err
+		}
+		return r.h.waitFor(ctx, onlineLimit, "guests are no longer protected", unprotected)
+	}
+	// Another member carries the change out: this one's answer would end with its vote.
+	for _, m := range p.Config.Members {
+		err := r.through(m.Address, func() error {
+			return r.h.changeStore(ctx, api.EtcdChange{Op: api.EtcdRemove, Node: node, Operator: operator()})
+		})
+		if err == nil {
+			r.tell(fmt.Sprintf("done  %s keeps no copy of the store\n", node))
+			return nil
+		}
+		if !errors.Is(err, api.ErrNoAnswer) {
+			return err
+		}
+	}
+	return fmt.Errorf("no other member answers, so the vote of %s cannot be given back: bring one back first", node)
+}
+
+// through asks another member with this node's certificate.
+func (r *setupRun) through(address string, do func() error) error {
+	before := *r.h
+	defer func() { *r.h = before }()
+	r.h.node = address
+	if r.root != "/" {
+		r.h.ca, r.h.cert, r.h.key = r.layout.Local("tls/ca.pem"), r.layout.Local("tls/node.pem"), r.layout.Local("tls/node.key")
+	}
+	return do()
+}
+
+// emptied refuses while a protected guest is on the node.
+func emptied(s api.Status, node ha.NodeName) error {
+	for _, g := range s.Guests {
+		if g.Node == node && g.State != ha.GuestUnprotected {
+			return &exitError{exitDegraded, fmt.Sprintf("guest %d is on this node (%s): hactl drain %s --wait first", g.VMID, g.State, node)}
+		}
+	}
+	return nil
+}
+
+// unprotected says whether the daemon protects nothing any more.
+func unprotected(s api.Status) (bool, string) {
+	if !s.Etcd.Available || s.Leader == "" || s.SnapshotAge > (5*time.Second).Seconds() {
+		return false, "the daemon is starting"
+	}
+	for _, g := range s.Guests {
+		if g.State != ha.GuestUnprotected {
+			return false, fmt.Sprintf("guest %d is %s", g.VMID, g.State)
+		}
+	}
+	return true, ""
+}

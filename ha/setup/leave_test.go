@@ -1,0 +1,125 @@
+package setup
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"bascule/ha"
+)
+
+func do(t *testing.T, sys *fakeSystem, steps []Step) {
+	t.Helper()
+	if err := Apply(t.Context(), sys, steps, func(Step, Outcome) {}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// site sets two of three nodes up; both see one Proxmox.
+func twoJoined(t *testing.T) (first, second *fakeSystem, joined Joined) {
+	first = newFake()
+	initialise(t, first, threeCeph(), Answers{Devices: []Device{bmcOf("node1"), bmcOf("node2")}})
+	second = first.other()
+	join(t, second, at(threeCeph(), "node2"), Answers{}, false)
+	for name, data := range second.files {
+		if strings.HasPrefix(name, "/etc/pve/") {
+			first.files[name] = data
+		}
+	}
+	joined, err := ReadJoined(first, Standard)
+	if err != nil || len(joined) != 2 {
+		t.Fatalf("%v %v", joined, err)
+	}
+	return first, second, joined
+}
+
+func TestRemove(t *testing.T) {
+	first, _, joined := twoJoined(t)
+	p, err := MakeRemove("node2", "node1", first.files[Standard.Common()], joined, Standard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, first, p.Then)
+	if _, there := p.Config.Member("node2"); there || first.pve.tokens["bascule@pve!node2"] != "" || slices.Contains(first.pve.sets[FWName], "10.0.0.2") ||
+		len(first.files[Standard.Joined("node2")]) > 0 || strings.Contains(string(first.files[Standard.Config()]), "node2") {
+		t.Errorf("something of node2 stayed: %v %v\n%s", first.pve.tokens, first.pve.sets, first.files[Standard.Config()])
+	}
+	if first.pve.tokens["bascule@pve!node1"] == "" || len(first.files[Standard.Secret("ca.key")]) == 0 {
+		t.Error("too much was removed")
+	}
+	again, err := MakeRemove("node2", "node1", first.files[Standard.Common()], Joined{"node1": ""}, Standard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open, err := Open(t.Context(), first, again.Then); err != nil || len(open) > 0 {
+		t.Errorf("a second removal does %v %v", open, err)
+	}
+}
+
+// The node that formed the store may go when another one that votes has joined.
+func TestRemoveOfTheFirst(t *testing.T) {
+	_, second, joined := twoJoined(t)
+	p, err := MakeRemove("node1", "node2", second.files[Standard.Common()], joined, Standard)
+	if err != nil || !slices.Equal(p.Config.Etcd.InitialVoters, []ha.NodeName{"node2"}) {
+		t.Errorf("%v %v", p.Config, err)
+	}
+	_, err = MakeRemove("node1", "node2", second.files[Standard.Common()], Joined{"node1": ""}, Standard)
+	if !errors.Is(err, ErrLeave) || !strings.Contains(err.Error(), "hactl etcd add") {
+		t.Errorf("the only copy of the store went: %v", err)
+	}
+}
+
+func TestRemoveRefusesItself(t *testing.T) {
+	first, _, joined := twoJoined(t)
+	if _, err := MakeRemove("node1", "node1", first.files[Standard.Common()], joined, Standard); !errors.Is(err, ErrLeave) || !strings.Contains(err.Error(), "hactl reset") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestReset(t *testing.T) {
+	first, second, joined := twoJoined(t)
+	p, err := MakeReset("node2", second.files[Standard.Common()], joined, Standard)
+	if err != nil || p.Last || len(p.First) > 0 {
+		t.Fatalf("%+v %v", p, err)
+	}
+	do(t, second, p.Then)
+	for name := range second.files {
+		if strings.HasPrefix(name, "/etc/bascule/") {
+			t.Errorf("%s stayed", name)
+		}
+	}
+	if second.units[UnitDaemon] || second.units[UnitGuard] || second.pve.tokens["bascule@pve!node2"] != "" || !second.pve.users[UserID] {
+		t.Errorf("%v %v %v", second.units, second.pve.tokens, second.pve.users)
+	}
+
+	first.files[Standard.Common()] = second.files[Standard.Common()]
+	if p, err = MakeReset("node1", first.files[Standard.Common()], Joined{"node1": ""}, Standard); err != nil || !p.Last {
+		t.Fatalf("%+v %v", p, err)
+	}
+	do(t, first, p.First)
+	if text := string(first.files[Standard.Config()]); !strings.Contains(text, "tags: []") || !slices.Contains(first.argv, "systemctl restart basculed.service") {
+		t.Errorf("guests stay protected:\n%s", text)
+	}
+	do(t, first, p.Then)
+	for name := range first.files {
+		if strings.Contains(name, "bascule") && !strings.HasPrefix(name, "/etc/pve/bascule/nodes/node2") {
+			t.Errorf("%s stayed", name)
+		}
+	}
+	if first.pve.users[UserID] || first.pve.roles[RoleID] != "" || len(first.pve.acl) > 0 || len(first.pve.groups)+len(first.pve.sets)+len(first.pve.rules) > 0 {
+		t.Errorf("Proxmox keeps %+v", first.pve)
+	}
+	if open, err := Open(t.Context(), first, p.Then); err != nil || len(open) > 0 {
+		t.Errorf("a second reset does %v %v", open, err)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	if d := Diff("a\nb\nc\n", "a\nx\nc\nd\n"); d != "-b\n+x\n+d\n" {
+		t.Errorf("%q", d)
+	}
+	if d := Diff("a\n", "a\n"); d != "" {
+		t.Errorf("%q", d)
+	}
+}
