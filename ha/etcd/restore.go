@@ -31,7 +31,7 @@ const RevisionBump = 1_000_000_000
 type Restore struct {
 	Config   Config        // of the voter that it is done for; its data directory must not be in use
 	Snapshot string        // file with etcd's own snapshot, as Store.Snapshot wrote it
-	Voters   []ha.NodeName // who forms the new store; nil: all that the configuration has. The same on each of them
+	Voters   []ha.NodeName // who forms the new store; nil: all that the configuration has, without spares. The same on each of them
 	Times    int           // how often this copy has been restored before, and once more; the same on each voter; at least 1
 	By       string        // who restores it, for the record
 }
@@ -86,7 +86,9 @@ func (r *Restore) check() (token string, err error) {
 	}
 	if r.Voters == nil {
 		for _, v := range c.Voters {
-			r.Voters = append(r.Voters, v.Name)
+			if !v.Spare {
+				r.Voters = append(r.Voters, v.Name)
+			}
 		}
 	}
 	_, voter := c.own()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -285,5 +286,26 @@ func TestRestoreRefuses(t *testing.T) {
 	l.ready(s)
 	if snap := l.snapshot(t, s); snap.Cluster.Rec.Epoch != 3 || snap.Term != l.term {
 		t.Errorf("refusals have changed the store: %+v", snap.Cluster.Rec)
+	}
+}
+
+// A spare begins no store: it is let in when a voter is gone.
+func TestSparesAreNotRestored(t *testing.T) {
+	l := newLife(t, 3)
+	copied := l.backup(t)
+	for _, v := range l.voters {
+		l.kill(v.Name)
+	}
+	restore := func(n ha.NodeName) (Restored, error) {
+		c := l.config(n)
+		c.Voters = slices.Clone(c.Voters)
+		c.Voters[2].Spare = true
+		return RestoreVoter(Restore{Config: c, Snapshot: copied, Times: 1})
+	}
+	if r, err := restore("node1"); err != nil || !slices.Equal(r.Voters, []ha.NodeName{"node1", "node2"}) {
+		t.Errorf("restored %+v, %v", r, err)
+	}
+	if _, err := restore("node3"); !errors.Is(err, ErrRestore) {
+		t.Errorf("a spare: %v", err)
 	}
 }
