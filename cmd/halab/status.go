@@ -72,7 +72,10 @@ func nodeTable(out io.Writer, s lab.WorldStatus, processes []lab.Process) {
 			watchdog = "armed " + n.Watchdog.String()
 		}
 		quorate := "no quorum"
-		if n.Quorate {
+		switch {
+		case n.Name == lab.WitnessName:
+			quorate = "-" // it runs no Proxmox
+		case n.Quorate:
 			quorate = "quorate"
 		}
 		t.AppendRow(table.Row{

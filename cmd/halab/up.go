@@ -16,6 +16,8 @@ import (
 func labFlags(c *cobra.Command, o *lab.Options) {
 	f := c.Flags()
 	f.IntVar(&o.Nodes, "nodes", 3, fmt.Sprintf("number of nodes, 1 to %d", lab.MaxNodes))
+	f.BoolVar(&o.Witness, "witness", false, "one machine more, which only votes for the store")
+	f.BoolVar(&o.QDevice, "qdevice", false, "the witness gives corosync a vote, too")
 	f.IntVar(&o.Guests, "guests", 6, "number of protected guests (-1 for none)")
 	f.IntVar(&o.Pile, "pile", 0, "protected guests more, all of them on the last node")
 	f.StringVar(&o.Timing, "timing", "normal", "Bascule's timing profile: fast, normal, patient")

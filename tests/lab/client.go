@@ -51,7 +51,7 @@ func attach(dir string) (*Lab, error) {
 	o.Dir = abs
 	l := &Lab{Layout: o.layout(), Options: o, apis: map[string]*http.Client{}}
 	l.control = unixClient(l.socket())
-	for _, name := range o.names() {
+	for _, name := range o.machines() {
 		l.apis[name] = unixClient(l.APISocket(name))
 	}
 	return l, nil
@@ -70,6 +70,9 @@ func unixClient(path string) *http.Client {
 
 // Names lists the lab's nodes.
 func (l *Lab) Names() []string { return l.Options.names() }
+
+// Machines lists the lab's nodes, then its witness, if it has one.
+func (l *Lab) Machines() []string { return l.Options.machines() }
 
 // Do sends a command to the world. The error is the world's own.
 func (l *Lab) Do(ctx context.Context, operation string, c Command) (Done, error) {
@@ -142,8 +145,11 @@ func (l *Lab) Kill(ctx context.Context, node string) (time.Time, error) {
 }
 
 // PowerOn gives a node its power back; it boots after Options.BootTime.
-func (l *Lab) PowerOn(ctx context.Context, node string) error {
-	_, err := l.Do(ctx, "power-on", Command{Node: node})
+func (l *Lab) PowerOn(ctx context.Context, node string) error { return l.PowerOnFor(ctx, node, 0) }
+
+// PowerOnFor is PowerOn with a boot that takes as long as this; 0: Options.BootTime.
+func (l *Lab) PowerOnFor(ctx context.Context, node string, boot time.Duration) error {
+	_, err := l.Do(ctx, "power-on", Command{Node: node, Delay: boot})
 	return err
 }
 

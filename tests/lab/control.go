@@ -23,7 +23,7 @@ type Command struct {
 	Action string        `json:"action,omitempty"`  // operator
 	Role   string        `json:"role,omitempty"`    // signal
 	Signal string        `json:"signal,omitempty"`  // signal
-	Delay  time.Duration `json:"delay,omitempty"`   // link, for datagrams
+	Delay  time.Duration `json:"delay,omitempty"`   // link, for datagrams; power-on: how long this boot takes, 0: Options.BootTime
 	Loss   float64       `json:"loss,omitempty"`    // link, for datagrams; 0 to 1
 }
 
@@ -113,7 +113,7 @@ func (w *World) node(name string) (*node, error) {
 	if n, ok := w.nodes[name]; ok {
 		return n, nil
 	}
-	return nil, fmt.Errorf("%w as %q; it has %v", errUnknownNode, name, w.opt.names())
+	return nil, fmt.Errorf("%w as %q; it has %v", errUnknownNode, name, w.opt.machines())
 }
 
 func (w *World) powerOff(c Command) (string, error) {
@@ -132,7 +132,11 @@ func (w *World) powerOn(c Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "it boots in " + w.opt.BootTime.String(), n.PowerOn()
+	boot := w.opt.BootTime
+	if c.Delay > 0 {
+		boot = c.Delay
+	}
+	return "it boots in " + boot.String(), n.powerOn(boot)
 }
 
 func (w *World) bmcFault(c Command) (string, error) {
@@ -173,9 +177,9 @@ func (w *World) askDown(Command) (string, error) {
 
 func (w *World) status() WorldStatus {
 	s := WorldStatus{Options: w.opt, Cuts: w.network.Cuts(), Counters: w.network.Counters()}
-	for _, name := range w.opt.names() {
+	for _, name := range w.opt.machines() {
 		n := w.nodes[name]
-		st := NodeStatus{Name: name, Watchdog: n.watchdog.armed(), Quorate: w.pve.Quorate(name), Daemons: map[string]int{}}
+		st := NodeStatus{Name: name, Watchdog: n.watchdog.armed(), Quorate: !n.witness() && w.pve.Quorate(name), Daemons: map[string]int{}}
 		if n.bmc != nil {
 			st.BMC = n.bmc.Fault().String()
 		}
@@ -183,7 +187,7 @@ func (w *World) status() WorldStatus {
 		st.Power, st.BootID = string(n.state), n.bootID
 		life := n.life
 		n.mu.Unlock()
-		for _, p := range w.opt.Daemon {
+		for _, p := range w.opt.programs(name) {
 			if life != nil {
 				st.Daemons[p.Role] = life.pid(p.Role)
 			}

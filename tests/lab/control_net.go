@@ -94,7 +94,7 @@ func (w *World) peers(c Command) ([]string, error) {
 		return []string{c.From}, err
 	}
 	var out []string
-	for _, name := range w.opt.names() {
+	for _, name := range w.opt.machines() {
 		if name != c.Node {
 			out = append(out, name)
 		}

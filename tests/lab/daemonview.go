@@ -16,10 +16,11 @@ type DaemonStatus struct {
 		RaftLeader string `json:"raft_leader"`
 	} `json:"etcd"`
 	Nodes []struct {
-		Name  string `json:"name"`
-		State string `json:"state"`
-		Lease bool   `json:"lease"` // it stands
-		Power []struct {
+		Name    string `json:"name"`
+		State   string `json:"state"`
+		Witness bool   `json:"witness"`
+		Lease   bool   `json:"lease"` // it stands
+		Power   []struct {
 			Device  string `json:"device"`
 			Ready   bool   `json:"ready"`
 			Problem string `json:"problem"`

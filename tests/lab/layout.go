@@ -33,6 +33,9 @@ type Layout struct {
 // NodeName is the name of the i-th node, from 1.
 func NodeName(i int) string { return fmt.Sprintf("node%d", i) }
 
+// WitnessName is the name of the machine that only votes.
+const WitnessName = "witness"
+
 // Bind is where node i's own processes listen.
 func (l Layout) Bind(i int) netip.Addr { return l.address(0, i) }
 
@@ -80,7 +83,7 @@ const longestSocket = 107
 
 // check refuses a directory whose sockets would have too long names.
 func (l Layout) check() error {
-	longest := l.Node(NodeName(MaxNodes), "root", "run", "bascule", "guard.sock")
+	longest := l.Node(WitnessName, "root", "run", "bascule", "guard.sock")
 	if len(longest) > longestSocket {
 		return fmt.Errorf("the lab directory %s is too deep: %s has %d characters and unix sockets allow %d; choose a shorter one with --dir", l.Dir, longest, len(longest), longestSocket)
 	}

@@ -31,7 +31,7 @@ type life struct {
 func startLife(n *node) *life {
 	l := &life{node: n, pids: map[string]int{}}
 	l.ctx, l.cancel = context.WithCancel(n.world.ctx)
-	for _, p := range n.world.opt.Daemon {
+	for _, p := range n.world.opt.programs(n.name) {
 		cmd, err := l.start(p)
 		n.world.wg.Go(func() { l.keep(p, cmd, err) })
 	}

@@ -9,8 +9,8 @@ import (
 // Logs is the end of every log of the lab, for a report of what went wrong: the world's, and those of each node's programs.
 func (l *Lab) Logs(lines int) string {
 	out := tail(l.worldLog(), lines)
-	for _, name := range l.Names() {
-		for _, p := range l.Options.Daemon {
+	for _, name := range l.Machines() {
+		for _, p := range l.Options.programs(name) {
 			out += "\n" + tail(l.Node(name, "log", p.Role+".log"), lines)
 		}
 	}

@@ -44,6 +44,9 @@ func (n *node) is() electricity {
 	return n.state
 }
 
+// witness says whether this machine only votes: it has no Proxmox VE, no guests, no BMC.
+func (n *node) witness() bool { return n.name == WitnessName }
+
 func (n *node) become(s electricity) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -73,8 +76,10 @@ func (n *node) PowerOff() error {
 	return nil
 }
 
-// PowerOn gives power back; the node boots after its boot time. It does nothing to a node that is on.
-func (n *node) PowerOn() error {
+// PowerOn gives power back; the node boots after the lab's boot time. It does nothing to a node that is on.
+func (n *node) PowerOn() error { return n.powerOn(n.world.opt.BootTime) }
+
+func (n *node) powerOn(boot time.Duration) error {
 	n.power.Lock()
 	defer n.power.Unlock()
 	switch s := n.is(); s {
@@ -87,7 +92,7 @@ func (n *node) PowerOn() error {
 	if n.bmc != nil {
 		n.bmc.PowerChanged()
 	}
-	n.startBoot(n.world.opt.BootTime)
+	n.startBoot(boot)
 	return nil
 }
 
@@ -122,7 +127,7 @@ func (n *node) stopLife() time.Time {
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		n.world.pve.PowerOff(n.name)
+		n.world.proxmoxPower(n, false)
 	}()
 	if life != nil {
 		life.end()
@@ -200,7 +205,7 @@ func (n *node) come() error {
 	if err := n.world.network.SetPower(n.name, true); err != nil {
 		return err
 	}
-	if err := n.world.pve.PowerOn(n.name); err != nil {
+	if err := n.world.proxmoxPower(n, true); err != nil {
 		return fmt.Errorf("booting %s: %w", n.name, err)
 	}
 	n.mu.Lock()

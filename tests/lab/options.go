@@ -2,9 +2,11 @@ package lab
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -16,6 +18,8 @@ type Options struct {
 	Pile        int           `json:"pile"`        // protected guests more, all of them on the last node
 	GuestTick   time.Duration `json:"guest_tick"`  // how often a guest writes its line; default 200 ms
 	Unprotected bool          `json:"unprotected"` // one guest more, without the tag
+	Witness     bool          `json:"witness"`     // one machine more, which only votes for the store: no Proxmox VE, no guests, no fencing
+	QDevice     bool          `json:"qdevice"`     // the witness also gives corosync one vote, as a QDevice
 	Corosync    string        `json:"corosync"`    // default or tuned: how long /etc/pve blocks when a node dies
 	Timing      string        `json:"timing"`      // Bascule's profile: fast, normal, patient; default normal
 	Fencing     string        `json:"fencing"`     // how nodes are fenced: redfish, ipmi, sbd, watchdog; default redfish
@@ -123,6 +127,9 @@ func (o Options) check() error {
 	if o.Pile < 0 || max(o.Guests, 0)+o.Pile > MaxGuests {
 		return fmt.Errorf("--guests %d --pile %d: a lab has at most %d guests", o.Guests, o.Pile, MaxGuests)
 	}
+	if o.QDevice && !o.Witness {
+		return errors.New("--qdevice: the vote comes from the witness; add --witness")
+	}
 	if o.Octet < 0 || o.Octet > 254 {
 		return fmt.Errorf("octet %d: choose 1 to 254, or 0 for a free one", o.Octet)
 	}
@@ -141,6 +148,26 @@ func (o Options) check() error {
 
 // layout is where a lab with these options lies.
 func (o Options) layout() Layout { return Layout{Dir: o.Dir, Octet: o.Octet} }
+
+// machines lists the nodes, then the witness: everything that has power and runs basculed.
+func (o Options) machines() []string {
+	out := o.names()
+	if o.Witness {
+		out = append(out, WitnessName)
+	}
+	return out
+}
+
+// index is a machine's place among them, from 1: the last octet of its addresses.
+func (o Options) index(machine string) int { return slices.Index(o.machines(), machine) + 1 }
+
+// programs are what a machine runs: a witness has no guests, and so no guard.
+func (o Options) programs(machine string) []Program {
+	if machine != WitnessName {
+		return o.Daemon
+	}
+	return slices.DeleteFunc(slices.Clone(o.Daemon), func(p Program) bool { return p.Role == "guard" })
+}
 
 // names lists the nodes.
 func (o Options) names() []string {

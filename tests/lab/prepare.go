@@ -35,9 +35,9 @@ func prepare(o Options) (*secrets, error) {
 		nodeCerts: map[string]pki.Pair{}, bmcCerts: map[string]pki.Pair{}, systemUUIDs: map[string]string{},
 	}
 	gossipKey := setup.NewGossipKey()
-	for i := 1; i <= o.Nodes; i++ {
-		if err := s.prepareNode(o, i, gossipKey); err != nil {
-			return nil, fmt.Errorf("preparing %s: %w", NodeName(i), err)
+	for _, name := range o.machines() {
+		if err := s.prepareNode(o, name, gossipKey); err != nil {
+			return nil, fmt.Errorf("preparing %s: %w", name, err)
 		}
 	}
 	if err := os.MkdirAll(o.layout().GuestLogs(), 0o755); err != nil {
@@ -49,8 +49,8 @@ func prepare(o Options) (*secrets, error) {
 	return s, nil
 }
 
-func (s *secrets) prepareNode(o Options, i int, gossipKey string) error {
-	l, node := o.layout(), NodeName(i)
+func (s *secrets) prepareNode(o Options, node, gossipKey string) error {
+	l, i := o.layout(), o.index(node)
 	for _, dir := range []string{"log", "data", "secrets", "tls", "root/run", "root/var/lock/qemu-server"} {
 		if err := os.MkdirAll(l.Node(node, dir), 0o700); err != nil {
 			return err // names the path
@@ -66,7 +66,7 @@ func (s *secrets) prepareNode(o Options, i int, gossipKey string) error {
 	if err := s.ca.Write(l.Node(node, "tls"), s.nodeCerts[node]); err != nil {
 		return err
 	}
-	config, err := o.config(i)
+	config, err := o.config(node)
 	if err != nil {
 		return err
 	}

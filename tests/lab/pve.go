@@ -36,6 +36,10 @@ func (w *World) buildPVE() error {
 		Timing:   pvesim.Timing{GuestTick: w.opt.GuestTick},
 		TLS:      func(node string) (tls.Certificate, error) { return w.secrets.nodeCerts[node].TLS, nil },
 	}
+	if w.opt.QDevice {
+		o.Corosync.QDevice, o.Corosync.QDeviceHost = 1, w.layout.Public(w.opt.index(WitnessName)).String()
+		o.Corosync.QDeviceReach = w.reachesWitness
+	}
 	if w.opt.Corosync == "tuned" {
 		o.Corosync.Reform = pvesim.ReformTuned
 	}
@@ -55,6 +59,24 @@ func (w *World) buildPVE() error {
 		if err := w.pve.CreateGuest(g); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// reachesWitness says whether a node's QDevice client has the witness's answers.
+func (w *World) reachesWitness(node string) bool {
+	return w.network.Reachable(node, WitnessName) && w.network.Reachable(WitnessName, node)
+}
+
+// proxmoxPower tells the simulated Proxmox of a machine's power. The witness has none of it, but its vote comes and goes with it.
+func (w *World) proxmoxPower(n *node, on bool) error {
+	switch {
+	case n.witness():
+		w.pve.NetworkChanged(nil)
+	case on:
+		return w.pve.PowerOn(n.name)
+	default:
+		w.pve.PowerOff(n.name)
 	}
 	return nil
 }

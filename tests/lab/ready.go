@@ -11,9 +11,9 @@ import (
 // pollEvery is how often a condition of the lab is looked at.
 const pollEvery = 100 * time.Millisecond
 
-// Ready returns nil when every node's basculed knows a leader and sees all nodes online; otherwise what is missing.
+// Ready returns nil when every machine's basculed knows a leader and sees all nodes online; otherwise what is missing.
 func (l *Lab) Ready(ctx context.Context) error {
-	for _, name := range l.Names() {
+	for _, name := range l.Machines() {
 		s, err := l.DaemonStatus(ctx, name)
 		if err != nil {
 			return err
@@ -41,6 +41,9 @@ func (l *Lab) Fenceable(ctx context.Context) error {
 		devices = 0
 	}
 	for _, n := range s.Nodes {
+		if n.Witness {
+			continue
+		}
 		if len(n.Power) != devices {
 			return fmt.Errorf("%s has %d fencing devices", n.Name, len(n.Power))
 		}

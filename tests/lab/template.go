@@ -22,13 +22,13 @@ var configTemplate = template.Must(template.New("basculed.yaml").Parse(
 	`# Written by halab for one node of a lab; a real node's is made by hactl init.
 cluster: {{.Cluster}}
 node: {{.Node}}
-role: node
+role: {{.Role}}
 data_dir: {{printf "%q" (.Path "data")}}
 run_dir: {{printf "%q" (.Path "root/run/bascule")}}
 timing: {profile: {{.Timing.Profile}}, kill_time: {{.Timing.KillTime}}}
 members:
 {{- range .Members}}
-  - {name: {{.Name}}, address: {{.Public}}}
+  - {name: {{.Name}}, address: {{.Public}}{{if .Witness}}, witness: true{{end}}}
 {{- end}}
 bind_address: {{.Self.Bind}}
 tls:
@@ -44,6 +44,7 @@ etcd:
 api:
   port: 8790
   socket: {{printf "%q" (.Path "root/run/bascule/api.sock")}}
+{{- if not .Self.Witness}}
 guard:
   socket: {{printf "%q" (.Path "root/run/bascule/guard.sock")}}
   watchdog:
@@ -61,10 +62,12 @@ proxmox:
   root: /etc/pve
 protect:
   tags: [{{.Tag}}]
+{{- end}}
 {{- if ne .Fencing "watchdog"}}
 fencing:
   devices:
 {{- range .Members}}
+{{- if not .Witness}}
     - node: {{.Name}}
       method: {{$.Fencing}}
 {{- if eq $.Fencing "redfish"}}
@@ -89,6 +92,7 @@ fencing:
 {{- end}}
 {{- end}}
 {{- end}}
+{{- end}}
 alerts:
   command: []
   webhook_url_file: ""
@@ -97,14 +101,18 @@ log:
   format: text
 `))
 
-// member is one node as the template sees it.
-type member struct{ Name, Bind, Public, BMC string }
+// member is one machine as the template sees it.
+type member struct {
+	Name, Bind, Public, BMC string
+	Witness                 bool
+}
 
 // configData is what the template is filled from.
 type configData struct {
 	layout   Layout
 	Cluster  string
 	Node     string
+	Role     string // node or witness
 	Self     member
 	Members  []member
 	Timing   ha.Timing
@@ -126,23 +134,27 @@ func (d configData) SBDDisk() string { return d.layout.SBDDisk() }
 // Path is a path in the node's directory.
 func (d configData) Path(rel string) string { return d.layout.Node(d.Node, rel) }
 
-// config renders the basculed.yaml of node i.
-func (o Options) config(i int) ([]byte, error) {
+// config renders a machine's basculed.yaml.
+func (o Options) config(node string) ([]byte, error) {
 	l := o.layout()
 	timing, err := o.Timings()
 	if err != nil {
 		return nil, err
 	}
 	d := configData{
-		layout: l, Cluster: clusterName, Node: NodeName(i), Timing: timing, Fencing: o.Fencing, Watchdog: o.Watchdog,
-		TokenID: tokenRole + NodeName(i), BMCUser: bmcUser, Tag: protectTag,
+		layout: l, Cluster: clusterName, Node: node, Role: "node", Timing: timing, Fencing: o.Fencing, Watchdog: o.Watchdog,
+		TokenID: tokenRole + node, BMCUser: bmcUser, Tag: protectTag,
 	}
-	for k := 1; k <= o.Nodes; k++ {
-		m := member{Name: NodeName(k), Bind: l.Bind(k).String(), Public: l.Public(k).String(), BMC: l.BMC(k).String()}
+	for _, name := range o.machines() {
+		k := o.index(name)
+		m := member{Name: name, Bind: l.Bind(k).String(), Public: l.Public(k).String(), BMC: l.BMC(k).String(), Witness: name == WitnessName}
 		d.Members = append(d.Members, m)
-		if k == i {
+		if name == node {
 			d.Self = m
 		}
+	}
+	if d.Self.Witness {
+		d.Role = "witness"
 	}
 	var out bytes.Buffer
 	if err := configTemplate.Execute(&out, d); err != nil {

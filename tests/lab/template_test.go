@@ -24,6 +24,7 @@ type labConfig struct {
 	Members []struct {
 		Name    string `yaml:"name"`
 		Address string `yaml:"address"`
+		Witness bool   `yaml:"witness"`
 	} `yaml:"members"`
 	Bind string `yaml:"bind_address"`
 	TLS  struct {
@@ -118,7 +119,7 @@ func TestPreparedNode(t *testing.T) {
 		}
 	}
 	o.Watchdog = "none"
-	text, err := o.config(1)
+	text, err := o.config("node1")
 	if err != nil || !strings.Contains(string(text), "driver: none\n") || strings.Contains(string(text), "watchdog.sock") {
 		t.Errorf("without a watchdog: %v\n%s", err, text)
 	}
@@ -132,6 +133,31 @@ func parsedConfig(t *testing.T, text string) (c labConfig) {
 	return c
 }
 
+// The witness votes and has nothing else; nobody has a device to fence it by.
+func TestWitnessOfALab(t *testing.T) {
+	o := Options{Dir: "/lab", Octet: 77, Nodes: 2, Witness: true, Timing: "normal", Fencing: Redfish, Watchdog: "lab"}
+	if diff := cmp.Diff([]string{"node1", "node2", WitnessName}, o.machines()); diff != "" {
+		t.Error(diff)
+	}
+	text, err := o.config(WitnessName)
+	must(t, err)
+	c := parsedConfig(t, string(text))
+	if c.Role != "witness" || c.Bind != "127.77.0.3" || c.Guard.Socket != "" || c.Proxmox.URL != "" || len(c.Fencing.Devices) != 2 {
+		t.Errorf("the witness's configuration: %+v", c)
+	}
+	if text, err = o.config("node1"); err != nil {
+		t.Fatal(err)
+	}
+	c = parsedConfig(t, string(text))
+	if last := c.Members[2]; c.Role != "node" || last.Name != WitnessName || !last.Witness || last.Address != "127.77.1.3" || c.Members[0].Witness {
+		t.Errorf("a node's configuration beside a witness: %+v", c)
+	}
+	o.Daemon = []Program{{Role: "guard"}, {Role: "basculed"}}
+	if p := o.programs(WitnessName); len(p) != 1 || p[0].Role != "basculed" {
+		t.Errorf("the witness runs %v", p)
+	}
+}
+
 // Each way of fencing gives each node its device, or none at all.
 func TestDevicesOfALab(t *testing.T) {
 	for fencing, want := range map[string]map[string]string{
@@ -139,7 +165,7 @@ func TestDevicesOfALab(t *testing.T) {
 		SBD:      {"method": SBD, "disks": "/lab/storage/shared.sbd", "slot": "node3", "msgwait": "10s"},
 		Watchdog: nil,
 	} {
-		text, err := Options{Dir: "/lab", Octet: 77, Nodes: 3, Timing: "normal", Fencing: fencing, Watchdog: "lab"}.config(1)
+		text, err := Options{Dir: "/lab", Octet: 77, Nodes: 3, Timing: "normal", Fencing: fencing, Watchdog: "lab"}.config("node1")
 		must(t, err)
 		c := parsedConfig(t, string(text))
 		if c.Guard.Watchdog.Driver != "lab" {
@@ -216,8 +242,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		"nodes": func(o *Options) { o.Nodes = MaxNodes + 1 }, "guests": func(o *Options) { o.Guests = MaxGuests + 1 },
 		"corosync": func(o *Options) { o.Corosync = "fast" }, "timing": func(o *Options) { o.Timing = "slow" },
 		"fencing": func(o *Options) { o.Fencing = "none" }, "octet": func(o *Options) { o.Octet = 300 },
-		"depth":     func(o *Options) { o.Dir += strings.Repeat("/very-deep", 10) },
-		"no daemon": func(o *Options) { o.Daemon, o.Bin = nil, t.TempDir() },
+		"a vote of nobody": func(o *Options) { o.QDevice = true },
+		"depth":            func(o *Options) { o.Dir += strings.Repeat("/very-deep", 10) },
+		"no daemon":        func(o *Options) { o.Daemon, o.Bin = nil, t.TempDir() },
 	} {
 		o := good
 		change(&o)

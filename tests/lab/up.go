@@ -164,8 +164,8 @@ func (l *Lab) crashing() error {
 func (l *Lab) explain(err error) error {
 	text := err.Error()
 	var named, all []string
-	for _, name := range l.Names() {
-		for _, p := range l.Options.Daemon {
+	for _, name := range l.Machines() {
+		for _, p := range l.Options.programs(name) {
 			log := l.Node(name, "log", p.Role+".log")
 			all = append(all, log)
 			if strings.Contains(err.Error(), name) {

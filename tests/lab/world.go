@@ -91,8 +91,8 @@ func (w *World) start() error {
 	if err := w.buildSBD(); err != nil {
 		return err
 	}
-	for i, name := range w.opt.names() {
-		if err := w.buildNode(i+1, name); err != nil {
+	for _, name := range w.opt.machines() {
+		if err := w.buildNode(name); err != nil {
 			return err
 		}
 	}
@@ -100,8 +100,8 @@ func (w *World) start() error {
 		return err
 	}
 	w.wg.Go(w.watchProcesses)
-	w.events.add(EventProgress, "", "switching the nodes on: "+strings.Join(w.opt.names(), ", "))
-	for i, name := range w.opt.names() {
+	w.events.add(EventProgress, "", "switching the nodes on: "+strings.Join(w.opt.machines(), ", "))
+	for i, name := range w.opt.machines() {
 		n := w.nodes[name]
 		n.power.Lock()
 		n.startBoot(time.Duration(i) * w.opt.Stagger)
@@ -117,14 +117,15 @@ func (w *World) buildNetwork() error {
 		Owner:    newOwners(w.opt.Dir).ofSocket,
 		Log:      log.Printf,
 	}
-	for i := 1; i <= w.opt.Nodes; i++ {
-		opt.Nodes = append(opt.Nodes, netsw.Node{Name: NodeName(i), Public: w.layout.Public(i), Bind: w.layout.Bind(i)})
+	for _, name := range w.opt.machines() {
+		i := w.opt.index(name)
+		opt.Nodes = append(opt.Nodes, netsw.Node{Name: name, Public: w.layout.Public(i), Bind: w.layout.Bind(i)})
 	}
 	var err error
 	if w.network, err = netsw.New(opt); err != nil {
 		return err
 	}
-	for _, name := range w.opt.names() {
+	for _, name := range w.opt.machines() {
 		if err := w.network.SetPower(name, false); err != nil {
 			return err
 		}
@@ -132,14 +133,15 @@ func (w *World) buildNetwork() error {
 	return nil
 }
 
-func (w *World) buildNode(i int, name string) error {
+func (w *World) buildNode(name string) error {
+	i := w.opt.index(name)
 	n := &node{world: w, name: name, dir: w.layout.NodeDir(name), state: stateOff}
 	var err error
 	if n.watchdog, err = newWatchdog(w.layout.Node(name, "watchdog.sock"), func() { n.reset("its watchdog fired") }); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	w.nodes[name] = n
-	if w.opt.Fencing != Redfish && w.opt.Fencing != IPMI {
+	if n.witness() || w.opt.Fencing != Redfish && w.opt.Fencing != IPMI {
 		return nil
 	}
 	at := w.layout.BMC(i).String()

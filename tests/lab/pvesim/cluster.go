@@ -136,6 +136,7 @@ func (c *Cluster) NetworkChanged(reach func(a, b string) bool) {
 func (c *Cluster) ringLocked() {
 	c.ring.change(c.now(), c.reach)
 	c.settleLocked()
+	c.ring.countVotes() // the device may have come or gone without any change of a ring
 	close(c.ringChanged)
 	c.ringChanged = make(chan struct{})
 	c.armLocked()

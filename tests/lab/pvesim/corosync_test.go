@@ -99,6 +99,28 @@ func (m *corosync) picture() string {
 	return b.String()
 }
 
+// The device's vote is counted when the device goes, although no ring changes.
+func TestQDeviceGoesAlone(t *testing.T) {
+	there := true
+	c := &Cluster{now: time.Now, ringChanged: make(chan struct{}), reach: func(a, b string) bool { return true },
+		ring: newCorosync(Corosync{Reform: time.Hour, QDevice: 1, QDeviceReach: func(string) bool { return there }}, []string{"n1", "n2"})}
+	for _, n := range []string{"n1", "n2"} {
+		c.ring.power(n, true)
+	}
+	n1 := c.ring.nodes["n1"]
+	n1.ring, n1.target, c.ring.nodes["n2"].powered = map[string]int{"n1": 1}, map[string]int{"n1": 1}, false
+	for _, want := range []bool{true, false, true} {
+		there = want
+		c.ringLocked()
+		if n1.quorate != want {
+			t.Errorf("the device is there: %t; quorate: %t", want, n1.quorate)
+		}
+	}
+	if c.ringTimer != nil {
+		c.ringTimer.Stop()
+	}
+}
+
 func TestCorosyncJoinIsFaster(t *testing.T) {
 	m := newCorosync(Corosync{Reform: 8 * time.Second, Join: 3 * time.Second}, []string{"n1", "n2"})
 	now := time.Unix(1000, 0)

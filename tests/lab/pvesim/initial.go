@@ -57,7 +57,11 @@ func (c *Cluster) corosyncConf() string {
 	}
 	b.WriteString("}\n\nquorum {\n")
 	if c.opt.Corosync.QDevice > 0 {
-		b.WriteString("  device {\n    model: net\n    votes: " + strconv.Itoa(c.opt.Corosync.QDevice) + "\n  }\n")
+		b.WriteString("  device {\n    model: net\n")
+		if host := c.opt.Corosync.QDeviceHost; host != "" {
+			b.WriteString("    net {\n      algorithm: ffsplit\n      host: " + host + "\n      tls: on\n    }\n")
+		}
+		b.WriteString("    votes: " + strconv.Itoa(c.opt.Corosync.QDevice) + "\n  }\n")
 	}
 	b.WriteString("  provider: corosync_votequorum\n}\n\ntotem {\n  cluster_name: " + c.opt.Name +
 		"\n  config_version: " + strconv.Itoa(len(c.order)) +

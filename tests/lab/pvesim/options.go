@@ -56,7 +56,8 @@ type Corosync struct {
 	Join   time.Duration // the same when nodes are only added; default Reform
 	// QDevice is the number of extra votes of a quorum device; the partition with most nodes that reach it gets them.
 	QDevice      int
-	QDeviceReach func(node string) bool // nil: every powered node reaches the device
+	QDeviceReach func(node string) bool // nil: every powered node reaches the device. Called with the cluster locked, at any change that it is told of
+	QDeviceHost  string                 // the device's address, for corosync.conf
 }
 
 // Storage is one entry of storage.cfg.
