@@ -121,8 +121,9 @@ type Inventory struct {
 	Memory   int64
 	Storages []StorageReport
 	Guests   []GuestSeen
-	Managed  []VMID   // guests that Proxmox's own HA manages, wherever their configs lie
-	Problems []string // what the operator should know and do
+	Votes    *CorosyncVotes // nil: not known
+	Managed  []VMID         // guests that Proxmox's own HA manages, wherever their configs lie
+	Problems []string       // what the operator should know and do
 }
 
 // StopCause is why a guest is stopped.

@@ -40,7 +40,8 @@ type NodeReport struct {
 	EtcdDown       bool            `json:"etcd_down,omitempty"` // it is a voter of the embedded store, and its etcd does not run
 	Memory         int64           `json:"memory"`              // bytes of RAM
 	Quorate        bool            `json:"quorate"`
-	CorosyncOnline []NodeName      `json:"corosync_online"` // as its .members lists them
+	CorosyncOnline []NodeName      `json:"corosync_online"`          // as its .members lists them
+	CorosyncVotes  *CorosyncVotes  `json:"corosync_votes,omitempty"` // as its corosync.conf has them; nil: not known
 	Storages       []StorageReport `json:"storages"`
 	Guests         []GuestSeen     `json:"guests"`             // configs under this node's directory, by VMID
 	Clients        []string        `json:"clients,omitempty"`  // every address from which it writes to shared storages; revocation names them

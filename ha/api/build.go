@@ -75,7 +75,13 @@ func buildNode(v View, name ha.NodeName, witness bool) Node {
 		n.Held = f.Held
 	}
 	n.Incarnation = cmp.Or(n.Incarnation, v.Snapshot.Fences[name].Rec.Incarnation, lease.Rec.Incarnation)
-	if n.State == "" {
+	switch {
+	case n.State != "":
+	case n.Witness && held: // the leader keeps no record of a machine without guests
+		n.State = ha.NodeOnline
+	case n.Witness:
+		n.State, n.Reason = StateUnknown, "it holds no lease"
+	default:
 		n.State, n.Reason = StateUnknown, "the leader has no record of it yet"
 		if damagedNode(v, name) {
 			n.Reason = "its record in the store cannot be read"

@@ -62,6 +62,18 @@ func TestProblems(t *testing.T) {
 			api.Info, "node node1", "the guard on node1 still is version 1.0; basculed is 1.1", "an upgrade does not end a guard", "nothing"},
 		{"no Proxmox quorum here", func(v *api.View) { v.Corosync.Quorate, v.Corosync.Online = false, []ha.NodeName{"node1"} },
 			api.Critical, "node node1", "Proxmox has no quorum", "corosync sees only node1", "pvecm status"},
+		{"a witness that never came", func(v *api.View) { v.Members = append(v.Members, ha.Member{Name: "witness", Witness: true}) },
+			api.Warning, "node witness", "never registered", "", "start basculed-witness there"},
+		{"two votes", func(v *api.View) { votes(v, &ha.CorosyncVotes{}) },
+			api.Critical, "cluster", "if node1 or node2 died now, Proxmox would have no quorum", "2 votes, none of them of a QDevice", "pvecm qdevice setup"},
+		{"two votes, asked on the witness", func(v *api.View) {
+			votes(v, &ha.CorosyncVotes{})
+			v.Self, v.Role, v.Corosync = "witness", api.RoleWitness, ha.CorosyncView{}
+		}, api.Critical, "cluster", "if node1 or node2 died now", "2 votes", "pvecm qdevice setup"},
+		{"the QDevice is gone", func(v *api.View) {
+			votes(v, &ha.CorosyncVotes{QDevice: 1, QDeviceHost: "192.0.2.9"})
+			v.Gossip["witness"] = ha.GossipView{Known: true}
+		}, api.Warning, "node witness", "witness is silent, and corosync's QDevice runs there: if node1 or node2 died", "no quorum on the survivors", "bring witness back"},
 		{"no Proxmox quorum there", editReport(func(r *ha.NodeReport) { r.Quorate, r.CorosyncOnline = false, nil }),
 			api.Warning, "node node2", "node2 reports that Proxmox has no quorum", "only no node", "QDevice"},
 		{"never registered", func(v *api.View) { v.Members = append(v.Members, ha.Member{Name: "node4"}) },
@@ -190,12 +202,33 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// votes makes node1 and node2 a corosync cluster of their own, with a witness beside them.
+func votes(v *api.View, votes *ha.CorosyncVotes) {
+	v.Members = append(v.Members, ha.Member{Name: "witness", Address: "192.0.2.9", Witness: true})
+	v.Gossip["witness"] = ha.GossipView{Known: true, Alive: true}
+	v.Snapshot.Leases["witness"] = ha.Versioned[ha.LeaseRecord]{Rec: ha.LeaseRecord{Node: "witness"}, Rev: 1}
+	v.Snapshot.Reports["witness"] = ha.Versioned[ha.NodeReport]{Rec: ha.NodeReport{Node: "witness", Witness: true}, Rev: 1}
+	votes.Nodes = []ha.CorosyncVote{{Node: "node1", Votes: 1}, {Node: "node2", Votes: 1}}
+	for _, n := range []ha.NodeName{"node1", "node2"} {
+		apitest.Edit(v.Snapshot.Reports, n, func(r *ha.NodeReport) { r.CorosyncVotes = votes })
+	}
+}
+
 func show(ps []api.Problem) string {
 	out := ""
 	for _, p := range ps {
 		out += fmt.Sprintf("%s %s: %s\n  why %s\n  do  %s\n", p.Severity, p.Subject, p.What, p.Why, p.Do)
 	}
 	return out
+}
+
+// The leader keeps no record of a witness: that is no problem of it.
+func TestAWitnessIsNoProblem(t *testing.T) {
+	v := apitest.Well()
+	votes(&v, &ha.CorosyncVotes{QDevice: 1, QDeviceHost: "192.0.2.9"})
+	if s := api.BuildStatus(v); s.Health != api.HealthOK || len(s.Problems) != 0 {
+		t.Errorf("%s\n%s", s.Health, show(s.Problems))
+	}
 }
 
 func TestWellHasNoProblems(t *testing.T) {

@@ -25,6 +25,7 @@ func findProblems(v View, s Status) []Problem {
 	f.permit()
 	f.guard()
 	f.proxmoxQuorum()
+	f.votes()
 	for _, n := range s.Nodes {
 		f.node(n)
 	}

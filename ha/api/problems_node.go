@@ -13,6 +13,10 @@ const returnGrace = 2 * time.Minute
 
 // node tells what is wrong with one node: its state, then what it lacks.
 func (f *finder) node(n Node) {
+	if n.Witness {
+		f.witness(n)
+		return
+	}
 	subject, guests := nodeSubject(n.Name), f.guestsOn(n.Name)
 	switch n.State {
 	case StateUnknown:
@@ -38,6 +42,13 @@ func (f *finder) node(n Node) {
 	}
 	f.fencingMeans(n)
 	f.devices(n)
+}
+
+// witness tells of one that was never there. The leader keeps no record of it, and its silence shows in the store's votes.
+func (f *finder) witness(n Node) {
+	if _, reported := f.v.Snapshot.Reports[n.Name]; f.v.SnapshotOK && !reported && !n.Lease {
+		f.add(Warning, nodeSubject(n.Name), fmt.Sprintf("%s has never registered", n.Name), "", fmt.Sprintf("start basculed-witness there (systemctl status basculed-witness on %s)", n.Name))
+	}
 }
 
 // draining tells how far a drain is, and which guests hold it up.

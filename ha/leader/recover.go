@@ -123,7 +123,9 @@ func (r *round) candidates() []ha.Candidate {
 			c.Usable, c.Why = false, "it is only just "+string(rec.State)
 			r.wakeAt(r.now)
 		case !rep.Quorate:
-			c.Usable, c.Why = false, "it has no Proxmox (corosync) quorum"
+			c.Usable, c.Why = false, "it has no Proxmox (corosync) quorum"+rep.CorosyncVotes.Remedy()
+		case !rep.CorosyncVotes.Outlasts(r.switchedOff()...): // it has not noticed yet
+			c.Usable, c.Why = false, "it is about to lose its Proxmox (corosync) quorum"+rep.CorosyncVotes.Remedy()
 		}
 		for _, s := range rep.Storages {
 			if s.Active {
@@ -132,6 +134,23 @@ func (r *round) candidates() []ha.Candidate {
 		}
 		r.occupy(&c, rep)
 		out = append(out, c)
+	}
+	return out
+}
+
+// switchedOff are the nodes whose machines are known to have no power: corosync loses them for certain, within its token's time.
+func (r *round) switchedOff() []ha.NodeName {
+	var out []ha.NodeName
+	for _, n := range sorted(r.nodes) {
+		rec := r.nodes[n]
+		if rep, ok := r.registered(n); rec.State != ha.NodeFenced || ok && rep.Incarnation != rec.Incarnation {
+			continue // it lives, or is back
+		}
+		if slices.ContainsFunc(rec.Proofs, func(p ha.Proof) bool {
+			return p.Incarnation() == rec.Incarnation && (p.Kind() == ha.PowerOffConfirmed || p.Kind() == ha.OperatorConfirmed)
+		}) {
+			out = append(out, n)
+		}
 	}
 	return out
 }

@@ -33,7 +33,7 @@ func (c Config) Report(x Circumstances) ha.NodeReport {
 	return ha.NodeReport{Schema: ha.Schema, Node: c.Self, Incarnation: c.Incarnation, Lease: x.Lease, Version: x.Version,
 		SystemUUID: x.SystemUUID, Timing: c.Timing, Leaving: x.Leaving, Witness: c.Witness, Isolation: c.Isolation,
 		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && c.Isolation != ha.IsolationKeep && SameWaits(x.Guard.Timing, c.Timing),
-		WatchdogDriver: x.Guard.Driver, Watches: watches, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online,
+		WatchdogDriver: x.Guard.Driver, Watches: watches, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online, CorosyncVotes: x.Inventory.Votes,
 		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests, Managed: x.Inventory.Managed,
 		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.lost(), Highest: x.Highest, EtcdDown: x.EtcdDown, Problems: x.Problems}
 }

@@ -19,6 +19,7 @@ type Inventory struct {
 	Memory   int64              // bytes of RAM
 	Storages []ha.StorageReport // sorted by name
 	Guests   []ha.GuestSeen     // with a config in this node's own directory, sorted by VMID
+	Votes    *ha.CorosyncVotes  // of corosync.conf; nil on a node without one
 	Managed  []ha.VMID          // guests of Proxmox's own HA, wherever their configs lie, ascending
 	Problems []string           // what the operator should know and do
 }
@@ -62,6 +63,9 @@ func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
 		return Inventory{}, err
 	}
 	inv.Problems, inv.Managed = choice.problems, managedIDs(choice.managed)
+	if inv.Votes, err = d.votes(ctx); err != nil {
+		inv.Problems = append(slices.Clone(inv.Problems), err.Error())
+	}
 	if inv.Guests, err = d.guests(ctx, inv.Storages, choice); err != nil {
 		return Inventory{}, err
 	}

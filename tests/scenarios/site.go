@@ -64,7 +64,7 @@ var siteWords = map[string]string{
 	"watchdog": "NODE|all hw|mux|softdog|none", "memory": "NODE|all GIGABYTES", "boot-time": "NODE|all DURATION", "drift": "NODE|all PPM",
 	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "N|none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
 	"device": "NAME power|outlet|storage|poison|reset for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
-	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE",
+	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE|none",
 	"max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
 }
 

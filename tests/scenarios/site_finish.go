@@ -30,6 +30,9 @@ func (t *site) finish() error {
 			s.QDevice = w.Name
 		}
 	}
+	if s.QDevice == "none" {
+		s.QDevice = ""
+	}
 	if s.Storages = t.storages; s.Storages == nil {
 		s.Storages = []sim.StorageSpec{{Name: "ceph", Shared: true, Revocable: true}, {Name: "iscsi", Shared: true, Revocable: true}}
 	}

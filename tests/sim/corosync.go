@@ -155,6 +155,17 @@ func (m *Machine) quorate(c []*Host) bool {
 	return 2*have > all
 }
 
+// votes is what corosync.conf says of them.
+func (m *Machine) votes() *ha.CorosyncVotes {
+	v := &ha.CorosyncVotes{QDevice: min(1, len(m.qdevice)), QDeviceHost: m.qdevice}
+	for _, h := range m.hosts {
+		if h.spec.Vote && !h.spec.Witness {
+			v.Nodes = append(v.Nodes, ha.CorosyncVote{Node: ha.NodeName(h.Name), Votes: 1})
+		}
+	}
+	return v
+}
+
 // qdeviceFor says whether the quorum device votes for this group: among the groups that reach it, the largest; of equals, the one
 // with the first host.
 func (m *Machine) qdeviceFor(c []*Host) bool {

@@ -44,7 +44,7 @@ func (c *PVE) Inventory(done func(ha.Inventory, error)) {
 }
 
 func (h *Host) inventory() ha.Inventory {
-	inv := ha.Inventory{Memory: h.spec.Memory}
+	inv := ha.Inventory{Memory: h.spec.Memory, Votes: h.m.votes()}
 	for _, d := range h.m.disks {
 		if d.configured(h) {
 			typ := "lvmthin"
