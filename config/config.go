@@ -60,7 +60,7 @@ type TimingSettings struct {
 	WatchdogTimeout time.Duration `yaml:"watchdog_timeout" range:"1s..10m" default:"<of the profile: 10s>" example:"10s" doc:"From the last feeding of the watchdog to the reset."`
 	DeviceTimeout   time.Duration `yaml:"device_timeout" range:"100ms..5m" default:"<of the profile: fast 1.5s, normal 3s, patient 10s>" example:"3s" doc:"One request to a fencing device. A slow device may need a more patient profile."`
 	LevelTimeout    time.Duration `yaml:"level_timeout" range:"1s..1h" default:"<of the profile: 1m>" example:"1m" doc:"A fencing level without proof for so long yields to the next."`
-	BootTime        time.Duration `yaml:"boot_time" range:"30s..1h" default:"<of the profile: 5m>" example:"5m" doc:"The longest that a machine takes from a reset until its node registers again: no device resets it a second time before (hetzner-robot)."`
+	BootTime        time.Duration `yaml:"boot_time" range:"30s..1h" default:"<of the profile: 5m>" example:"5m" doc:"The longest that a machine takes from power-on or a reset until its node registers again: no device resets it a second time before (hetzner-robot), and after an outage of everything none that has power is switched off before."`
 }
 
 // MemberSettings is one entry of the member list as written.

@@ -31,7 +31,7 @@ type Timing struct {
 	DevicePoll      time.Duration `json:"device_poll"`    // between two reads while a machine switches off
 	OffReadGap      time.Duration `json:"off_read_gap"`   // between the two reads of an "off" that we did not command
 	LevelTimeout    time.Duration `json:"level_timeout"`  // a fencing level without proof for so long yields to the next
-	BootTime        time.Duration `json:"boot_time"`      // from a reset until the node registers again, at the longest: so long it is not reset again
+	BootTime        time.Duration `json:"boot_time"`      // from power-on or a reset until the node registers again, at the longest: so long it is not reset again, nor, after an outage of everything, switched off
 }
 
 // ErrTiming is wrapped by every broken inequality that Check finds.

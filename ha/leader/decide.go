@@ -86,10 +86,14 @@ func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {
 	}
 	maps.Copy(r.state.Nodes, s.Nodes)
 	r.lost, r.heard, r.damage = s.Lost, s.Told, damaged(o.Store.Unreadable)
+	r.state.Outage = s.Outage
 	for _, n := range sorted(o.Store.Nodes) {
 		c := o.Store.Nodes[n].Rec
 		c.Devices, c.Proofs = slices.Clone(c.Devices), slices.Clone(c.Proofs)
 		r.nodes[n] = &c
+	}
+	if s.Began == 0 {
+		r.state.Outage = r.afterOutage()
 	}
 	for _, id := range sorted(o.Store.Guests) {
 		if r.damage.guests[id] != "" { // its record may be in order, but not what its commits rest on
@@ -119,7 +123,7 @@ func (r *round) setNode(n *ha.NodeRecord, to ha.NodeState, reason string) {
 	}
 	if n.State != to || strings.HasPrefix(reason, ha.Alarm) {
 		if n.State != to {
-			n.Since = r.Wall.UTC()
+			n.Since, n.Outage = r.Wall.UTC(), false
 		}
 		r.trans[ha.KeyNode(n.Node)] = append(r.trans[ha.KeyNode(n.Node)],
 			ha.Transition{Subject: "node " + string(n.Node), Node: n.Node, From: string(n.State), To: string(to), Reason: reason})

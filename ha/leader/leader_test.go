@@ -156,7 +156,7 @@ func TestRebootIsAProof(t *testing.T) {
 	w.run(4)
 	w.wantNode("n2", ha.NodeOnline)
 	g := w.g(101)
-	if g.State != ha.GuestStarting || g.Generation != 2 {
+	if g.State != ha.GuestStarting || g.Generation != 2 || g.Node != "n2" { // where it was: a reboot scatters nothing
 		t.Fatalf("guest %+v", g)
 	}
 }

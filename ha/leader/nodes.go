@@ -137,7 +137,8 @@ func (r *round) left(rec *ha.NodeRecord, mem *NodeMemory, rep ha.NodeReport) {
 }
 
 // suspect treats a node with a hint of death: power is read at once; fencing begins when lease and gossip agree, after
-// fence_delay, which is longer for the node with the most important guests, and after daemon_grace while corosync still lists the node.
+// fence_delay, which is longer for the node with the most important guests, after daemon_grace while corosync still lists the node, and
+// after boot_time when everything was down and it may still be booting.
 func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 	n := rec.Node
 	why := "gossip lost it; its lease still stands"
@@ -164,6 +165,12 @@ func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 		why += "; corosync still listed the node, its daemon may have died alone"
 	}
 	due = max(due, r.state.Began.Add(r.Timing.LeaseTTL)) // after an outage of everything the others come back a moment after us
+	if r.boots(rec, mem) {
+		until, reason := r.mayBoot(rec, why)
+		if due = max(due, until); r.now < due {
+			rec.Reason = reason
+		}
+	}
 	if r.now < due {
 		r.wakeAt(due)
 		return

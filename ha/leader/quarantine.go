@@ -16,9 +16,10 @@ const (
 	quarantineSpan  = time.Hour
 )
 
-// countFence notes a fencing that begins to be one. The next boot of a node that left in order is proof, too, and no flapping.
+// countFence notes a fencing that begins to be one. The next boot of a node that left in order is proof, too, and no flapping. Nor is
+// that everything was down: where the mains fail three times in an hour, no node would be left to run anything.
 func (r *round) countFence(rec *ha.NodeRecord) {
-	if rec.State == ha.NodeFenced || rec.State == ha.NodeOffline || rec.State == ha.NodeMaintenance {
+	if rec.State == ha.NodeFenced || rec.State == ha.NodeOffline || rec.State == ha.NodeMaintenance || r.downWithAll(rec) {
 		return
 	}
 	rec.Fences = append(r.recentFences(rec), r.Wall.UTC())

@@ -172,7 +172,8 @@ func (r *round) occupy(c *ha.Candidate, rep ha.NodeReport) {
 	}
 }
 
-// awaitsOwn says whether the guest's own node has just come back and only lacks its corosync quorum yet: it is worth a moment.
+// awaitsOwn says whether the guest's own node has just come back and only lacks its corosync quorum yet, or that the store knows it: it is
+// worth a moment. A reboot, or a power loss of everything, would else scatter the guests.
 func (r *round) awaitsOwn(g *ha.GuestRecord) bool {
 	until := r.state.Nodes[g.Node].LetIn.Add(r.Timing.LeaseTTL)
 	rec := r.nodes[g.Node]
@@ -180,11 +181,17 @@ func (r *round) awaitsOwn(g *ha.GuestRecord) bool {
 		return false
 	}
 	rep, reg := r.registered(g.Node)
-	if !reg || rep.Quorate {
+	stored := sameRecord(rec, r.Store.Nodes[g.Node].Rec)
+	switch {
+	case !reg || stored && rep.Quorate:
 		return false
+	case stored:
+		r.wakeAt(until)
+		r.setGuest(g, ha.GuestRecovery, "its node "+string(g.Node)+" is back and waits for corosync")
+	default:
+		r.wakeAt(r.now)
+		r.setGuest(g, ha.GuestRecovery, "its node "+string(g.Node)+" is back")
 	}
-	r.wakeAt(until)
-	r.setGuest(g, ha.GuestRecovery, "its node "+string(g.Node)+" is back and waits for corosync")
 	return true
 }
 

@@ -32,10 +32,11 @@ type Leader struct {
 // State is what one leadership remembers between rounds beyond the records. A new leader starts with the zero State; that
 // only costs time.
 type State struct {
-	Began ha.Instant // of this leadership's first round
-	Nodes map[ha.NodeName]NodeMemory
-	Lost  map[ha.VMID]ha.Instant // since when the assigned node has let go of a guest whose config no living node reports
-	Told  map[string]ha.Instant  // keys that cannot be read: when people hear of them again
+	Began  ha.Instant // of this leadership's first round
+	Outage bool       // everything was down before it
+	Nodes  map[ha.NodeName]NodeMemory
+	Lost   map[ha.VMID]ha.Instant // since when the assigned node has let go of a guest whose config no living node reports
+	Told   map[string]ha.Instant  // keys that cannot be read: when people hear of them again
 
 	Voters VoterMemory
 }

@@ -34,6 +34,7 @@ type audit struct {
 	inactive  map[onNode]time.Duration // since when the stored report says so
 	freeSince map[ha.VMID]freed
 	fencedAt  map[ha.NodeName][]time.Duration
+	outage    outageSight
 	failed    map[ha.VMID]int
 	readAt    map[readFor]time.Duration
 	takenAt   map[ha.Incarnation]time.Duration
@@ -103,6 +104,7 @@ func (a *audit) applied(x Applied) {
 		a.requests(truth)
 		a.ownKeys(x, truth)
 	}
+	a.outage.look(truth)
 	switch x.Op {
 	case "expire":
 		a.outlives(x.Lease)

@@ -17,10 +17,34 @@ const (
 	flapsSpan  = time.Hour
 )
 
+// outageSight is whether the present leadership began after an outage of everything: the boot that leads was never judged by anybody, so
+// nobody led since before it came up.
+type outageSight struct {
+	term ha.Term
+	is   bool
+	back map[ha.NodeName]bool // let in since
+}
+
+func (o *outageSight) look(truth *ha.Snapshot) {
+	if o.back != nil && o.term == truth.Term {
+		return
+	}
+	l := truth.Leader
+	*o = outageSight{term: truth.Term, back: map[ha.NodeName]bool{}}
+	if l != nil {
+		rec, known := truth.Nodes[l.Node]
+		o.is = known && rec.Rec.Incarnation != l.Incarnation
+	}
+}
+
 // seeFenced counts the fencings of a node; its operator's word that he looked at it ends the row.
 func (a *audit) seeFenced(x Applied, n ha.NodeName, old, rec ha.NodeRecord) {
 	inOrder := old.State == ha.NodeOffline || old.State == ha.NodeMaintenance // it was stopped, and boots again
-	if rec.State == ha.NodeFenced && old.State != ha.NodeFenced && !inOrder {
+	if old.State == ha.NodeFenced && works(rec.State) {
+		a.outage.back[n] = true
+	}
+	withAll := old.Outage || a.outage.is && !a.outage.back[n] // everything was down: not its own doing
+	if rec.State == ha.NodeFenced && old.State != ha.NodeFenced && !inOrder && !withAll {
 		a.fencedAt[n] = append(a.fencedAt[n], a.w.loop.Now())
 	}
 	if x.Txn != nil && slices.ContainsFunc(x.Txn.Dels, func(k string) bool { return strings.HasPrefix(k, ha.PrefixRequest) }) {
