@@ -7,6 +7,7 @@
 #   make demo [FENCING=redfish|ipmi|sbd|watchdog]   a cluster on this machine loses a node before your eyes
 #   make bench-failover   N failovers measured (N=20)
 #   make bench-load       NODES (16) nodes with 500 guests, and 100 guests of one node: idle, and when a node dies (about 6 minutes)
+#   make cold-start       the power of everything is lost, N times (N=20: about 30 minutes; SEED=n repeats the rounds of an earlier one)
 #   make idle             what an idle cluster costs
 #   make sim SEEDS=n [SEED0=m]   n simulated sites in which everything goes wrong, judged
 #   make sim-mutants      deliberate bugs, and the simulated site that catches each (about 8 minutes)
@@ -24,6 +25,7 @@ SEEDS    ?= 2000
 SEED0    ?= 0
 DIR      ?= ../shared/peer-scenarios
 FENCING  ?= redfish
+SEED     ?= 0
 SHARED   ?= ../shared
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -36,7 +38,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some demo bench-failover bench-load idle fuzz clean
+.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some demo bench-failover bench-load cold-start idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -141,6 +143,10 @@ bench-failover: lab
 bench-load: lab
 	bin/halab bench-load --bin bin/lab --nodes $(NODES) --guests 500 --timing patient --guest-tick 2s --stagger 3s
 	bin/halab bench-load --bin bin/lab --nodes 5 --guests 20 --pile 96 --guest-tick 200ms --idle 0
+
+# SEED=0: drawn from the clock, printed.
+cold-start: lab
+	bin/halab cold-start --bin bin/lab --n $(N) --seed $(SEED)
 
 idle: lab
 	bin/halab idle --bin bin/lab

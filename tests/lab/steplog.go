@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// LogLine is one line of a basculed's log.
+// LogLine is one line of a program's log.
 type LogLine struct {
 	Node   string // whose log it is
 	At     time.Time
@@ -18,30 +18,34 @@ type LogLine struct {
 	Fields map[string]string
 }
 
-// LogMark is a place in the nodes' logs.
+// LogMark is a place in the logs that one program writes on the nodes.
 type LogMark struct {
+	role    string
 	at      time.Time
 	offsets map[string]int64
 }
 
 // MarkLogs returns the present ends of all basculeds' logs.
-func (l *Lab) MarkLogs() LogMark {
-	m := LogMark{at: time.Now(), offsets: map[string]int64{}}
+func (l *Lab) MarkLogs() LogMark { return l.MarkLogsOf("basculed") }
+
+// MarkLogsOf returns the present ends of the logs of one program, guard or basculed.
+func (l *Lab) MarkLogsOf(role string) LogMark {
+	m := LogMark{role: role, at: time.Now(), offsets: map[string]int64{}}
 	for _, name := range l.Names() {
-		if info, err := os.Stat(l.daemonLog(name)); err == nil {
+		if info, err := os.Stat(l.programLog(name, role)); err == nil {
 			m.offsets[name] = info.Size()
 		}
 	}
 	return m
 }
 
-func (l *Lab) daemonLog(node string) string { return l.Node(node, "log", "basculed.log") }
+func (l *Lab) programLog(node, role string) string { return l.Node(node, "log", role+".log") }
 
-// LogsSince returns what every basculed has logged since a mark, node by node. A line that is no line of the log's is left out.
+// LogsSince returns what the mark's program has logged on every node since then, node by node. A line that is no line of the log's is left out.
 func (l *Lab) LogsSince(m LogMark) ([]LogLine, error) {
 	var out []LogLine
 	for _, name := range l.Names() {
-		lines, err := logLines(l.daemonLog(name), m.offsets[name])
+		lines, err := logLines(l.programLog(name, m.role), m.offsets[name])
 		if err != nil {
 			return nil, err
 		}
