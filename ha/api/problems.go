@@ -13,33 +13,40 @@ import (
 type finder struct {
 	v   View
 	s   Status // already holds nodes and guests
+	id  string // of what is looked at now
 	out []Problem
+}
+
+// about names what is looked at next: the id of its problems, which hactl doctor's page (docs/findings.md) explains.
+func (f *finder) about(id string) *finder {
+	f.id = id
+	return f
 }
 
 // findProblems returns what is wrong, the gravest first, in a fixed order within one severity.
 func findProblems(v View, s Status) []Problem {
 	f := &finder{v: v, s: s, out: []Problem{}}
-	f.store()
-	f.snapshot()
-	f.leader()
-	f.permit()
-	f.guard()
-	f.proxmoxQuorum()
-	f.votes()
+	f.about("store").store()
+	f.about("store-stale").snapshot()
+	f.about("leader-none").leader()
+	f.about("permit-none").permit()
+	f.about("guard-away").guard()
+	f.about("proxmox-quorum").proxmoxQuorum()
+	f.about("proxmox-votes").votes()
 	for _, n := range s.Nodes {
-		f.node(n)
+		f.about("node-state").node(n)
 	}
 	f.guests()
-	f.unreadable()
-	f.versions()
-	f.reported()
+	f.about("record-unreadable").unreadable()
+	f.about("version-mix").versions()
+	f.about("node-reports").reported()
 	rank := map[Severity]int{Critical: 0, Warning: 1, Info: 2}
 	slices.SortStableFunc(f.out, func(a, b Problem) int { return rank[a.Severity] - rank[b.Severity] })
 	return f.out
 }
 
 func (f *finder) add(sev Severity, subject, what, why, do string) {
-	p := Problem{Severity: sev, Subject: subject, What: what, Why: why, Do: do}
+	p := Problem{ID: f.id, Severity: sev, Subject: subject, What: what, Why: why, Do: do}
 	if !slices.Contains(f.out, p) {
 		f.out = append(f.out, p)
 	}

@@ -19,9 +19,9 @@ func (f *finder) guests() {
 	for _, g := range f.s.Guests {
 		switch {
 		case g.State == ha.GuestError:
-			f.failed(g)
+			f.about("guest-error").failed(g)
 		case g.State == ha.GuestRecovery:
-			f.inRecovery(g)
+			f.about("guest-recovery").inRecovery(g)
 		case g.State == ha.GuestFrozen:
 			if !slices.Contains(reasons, g.Reason) {
 				reasons = append(reasons, g.Reason)
@@ -32,21 +32,21 @@ func (f *finder) guests() {
 				refused = append(refused, guestName(g)+": "+g.Reason)
 			}
 		case g.Pinned != "" && (g.State == ha.GuestFence || g.State == ha.GuestStarted):
-			if !f.pinnedDown(g) {
+			if !f.about("guest-pinned").pinnedDown(g) {
 				pinned = append(pinned, fmt.Sprintf("%s on %s: %s", guestName(g), g.Node, g.Pinned))
 			}
 		}
 	}
 	for _, r := range reasons {
-		f.add(Warning, subjectOf(frozen[r]), fmt.Sprintf("%s frozen: nothing is done to them now", count(len(frozen[r]))), joined(r, bounded(frozen[r])),
+		f.about("guest-frozen").add(Warning, subjectOf(frozen[r]), fmt.Sprintf("%s frozen: nothing is done to them now", count(len(frozen[r]))), joined(r, bounded(frozen[r])),
 			frozenDo(r))
 	}
 	if len(refused) > 0 {
-		f.add(Warning, "guests", fmt.Sprintf("%s selected but not protected", count(len(refused))), bounded(refused),
+		f.about("guest-refused").add(Warning, "guests", fmt.Sprintf("%s selected but not protected", count(len(refused))), bounded(refused),
 			"remove what stands against it (for guests of Proxmox's own HA: ha-manager remove vm:ID), or do not select them")
 	}
 	if len(pinned) > 0 {
-		f.add(Info, "guests", fmt.Sprintf("%s could not be recovered if their node died", count(len(pinned))), bounded(pinned),
+		f.about("guest-pinned").add(Info, "guests", fmt.Sprintf("%s could not be recovered if their node died", count(len(pinned))), bounded(pinned),
 			"move their disks to shared storage or replicate them (pvesr), and remove passed-through devices")
 	}
 }

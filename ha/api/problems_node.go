@@ -40,8 +40,8 @@ func (f *finder) node(n Node) {
 	case ha.NodeOffline:
 		f.add(Info, subject, fmt.Sprintf("%s left in order%s; nothing runs there", n.Name, f.since(n.Since)), n.Reason, "switch it on to bring it back")
 	}
-	f.fencingMeans(n)
-	f.devices(n)
+	f.about("fencing-means").fencingMeans(n)
+	f.about("fencing-device").devices(n)
 }
 
 // witness tells of one that was never there. The leader keeps no record of it, and its silence shows in the store's votes.

@@ -135,6 +135,7 @@ const (
 
 // Problem is one thing that is wrong, why, and what to do about it.
 type Problem struct {
+	ID       string   `json:"id"` // of its kind: hactl doctor explain ID
 	Severity Severity `json:"severity"`
 	Subject  string   `json:"subject"` // "cluster", "store", "node node2", "VM 101"
 	What     string   `json:"what"`
