@@ -31,8 +31,9 @@ var arrows = []row{
 	{"ha/gossip/...", []string{"ha"}},
 	{"ha/etcd/...", []string{"ha"}},
 	{"ha/proxmox/...", []string{"ha"}},
-	{"ha/api/...", []string{"ha"}},
+	{"ha/api/...", []string{"ha", "ha/setup/doctor"}}, // whose facts it carries
 	{"ha/alert/...", []string{"ha"}},
+	{"ha/setup/doctor", []string{"ha", "ha/placement"}}, // pure: it asks placement what would not fit
 	{"ha/setup/...", []string{"ha", "config"}},
 	{"ha/waittest", nil}, // for tests only
 	{"config", []string{"ha"}},
@@ -159,6 +160,12 @@ func TestArrowsAreEnforced(t *testing.T) {
 		{"ha/guard", "ha/node", false, false},
 		{"ha/guard", "ha/leader", false, true},
 		{"ha/api", "config", false, true},
+		{"ha/api", "ha/setup/doctor", false, false},
+		{"ha/api", "ha/setup/doctor/gather", false, true},
+		{"ha/setup/doctor", "ha/placement", false, false},
+		{"ha/setup/doctor", "ha/api", false, true},
+		{"ha/setup/doctor/gather", "ha/setup/doctor", false, false},
+		{"ha/setup/doctor/gather", "ha/proxmox", false, true},
 		{"config", "ha", false, false},
 		{"config", "fencing", false, true},
 		{"fencing", "ha", false, false},

@@ -1,0 +1,19 @@
+package doctor
+
+import "fmt"
+
+// versions: whether the two processes of one node fit together. Different versions among nodes are hactl status's.
+var versions = check{
+	kinds: []Kind{
+		{ID: "guard-version", Grades: []Severity{Info}, Title: "A node's guard is of another version than its basculed",
+			Why: "after an upgrade the guard goes on as it was until it is restarted: what is new in it does not work yet",
+			Do:  "systemctl restart bascule-guard on that node, best while it is drained: its watchdog stays armed meanwhile"},
+	},
+	run: func(x *exam) {
+		for _, f := range x.agents() {
+			if g := f.Guard; g != nil && g.Version != "" && f.Daemon != "" && g.Version != f.Daemon {
+				x.add(Finding{ID: "guard-version", Severity: Info, Node: f.Node, Evidence: fmt.Sprintf("guard %s, basculed %s", g.Version, f.Daemon)})
+			}
+		}
+	},
+}
