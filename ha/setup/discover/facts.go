@@ -51,7 +51,7 @@ func Read(tree fs.FS) Facts {
 	} else if data := f.optional(tree, "etc/ceph/ceph.conf"); data != nil {
 		f.Ceph = ParseCeph(data)
 	}
-	f.Watchdogs = readWatchdogs(tree)
+	f.Watchdogs = ReadWatchdogs(tree)
 	for _, name := range []string{"dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0"} {
 		if _, err := fs.Stat(tree, name); err == nil {
 			f.BMC.Present = true

@@ -51,8 +51,8 @@ func (w Watchdogs) Free() (Watchdog, bool) {
 	return w.Devices[i], true
 }
 
-// readWatchdogs looks at /dev, /sys, /proc and /run. It opens no device.
-func readWatchdogs(tree fs.FS) Watchdogs {
+// ReadWatchdogs looks at /dev, /sys, /proc and /run. It opens no device.
+func ReadWatchdogs(tree fs.FS) Watchdogs {
 	var w Watchdogs
 	holders := watchdogHolders(tree)
 	devices, _ := fs.Glob(tree, "dev/watchdog*") // only a bad pattern is an error

@@ -1,0 +1,97 @@
+package gather
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"bascule/ha/setup/discover"
+	"bascule/ha/setup/doctor"
+)
+
+// storages finds out what stands behind each storage of Proxmox that has a path here. Nothing of the storages themselves is touched: a dead
+// one would hang whoever does.
+func (g *Gatherer) storages(ctx context.Context) (func(*doctor.Facts), error) {
+	text, err := g.src.ReadPVE(ctx, "storage.cfg")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []doctor.Storage
+	machine, _ := os.ReadFile(filepath.Join(g.src.Root, "/etc/machine-id"))
+	for _, s := range discover.ParseStorages(text) {
+		if s.Disable || !s.On(g.src.Config.Node) {
+			continue
+		}
+		st := doctor.Storage{Name: s.Name, Type: s.Type, Shared: s.Shared, Path: pathOf(s)}
+		if st.Path != "" && st.Shared {
+			if m, err := mountOf("/proc/self/mountinfo", filepath.Join(g.src.Root, st.Path)); err == nil {
+				st.Behind = behind(m, strings.TrimSpace(string(machine)))
+			}
+		}
+		out = append(out, st)
+	}
+	dataDir := g.src.Config.DataDir
+	return func(f *doctor.Facts) {
+		f.Storages = out
+		if f.Disk == nil {
+			f.Disk = &doctor.Disk{Path: dataDir}
+		}
+		for _, s := range out {
+			if s.Shared && s.Path != "" && (dataDir == s.Path || strings.HasPrefix(dataDir, s.Path+"/")) {
+				f.Disk.Shared = s.Name
+			}
+		}
+	}, nil
+}
+
+// pathOf is where a storage's files are; "" for those without files.
+func pathOf(s discover.Storage) string {
+	path := s.Options["path"]
+	switch s.Type {
+	case "nfs", "cifs", "cephfs", "glusterfs":
+		if path == "" {
+			return "/mnt/pve/" + s.Name
+		}
+	}
+	if path == "" {
+		return ""
+	}
+	return filepath.Clean(path)
+}
+
+// behind names what is mounted so that it is equal on two nodes only where it is one and the same: the source of a network file system, else
+// the file system's own UUID, else this machine.
+func behind(m mount, machine string) string {
+	if strings.Contains(m.source, ":") || strings.HasPrefix(m.source, "//") {
+		return m.kind + " " + m.source
+	}
+	if uuid := uuidOf(m); uuid != "" {
+		return m.kind + " " + uuid
+	}
+	return m.kind + " " + m.source + " of machine " + machine
+}
+
+// uuidOf finds the UUID of a mounted disk's file system as udev has it.
+func uuidOf(m mount) string {
+	const dir = "/dev/disk/by-uuid"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		var st unix.Stat_t
+		if unix.Stat(filepath.Join(dir, e.Name()), &st) == nil && fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)) == m.device {
+			return e.Name()
+		}
+	}
+	return ""
+}
