@@ -12,6 +12,7 @@ import (
 	"bascule/ha/api"
 	"bascule/ha/etcd"
 	"bascule/ha/gossip"
+	"bascule/ha/setup/doctor/gather"
 )
 
 // backend is what the API sees of the agent.
@@ -21,6 +22,7 @@ type backend struct {
 	store  *etcd.Store
 	gossip *gossip.Gossip
 	tester fenceTester
+	doctor *gather.Gatherer
 }
 
 // View implements api.Backend.

@@ -41,7 +41,9 @@ func root() *cobra.Command {
 				return restoreOnboot(cmd.Context(), cmd.OutOrStdout(), file)
 			}},
 		stopChecker(&file),
-		fenceDevice(), restoreStore(&file),
+		fenceDevice(),
+		restoreStore(&file),
+		doctorFacts(&file),
 	)
 	return c
 }

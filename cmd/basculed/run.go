@@ -18,6 +18,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha/api"
+	"bascule/ha/setup/doctor/gather"
 )
 
 const (
@@ -93,7 +94,9 @@ func (p *parts) run(ctx, stopped context.Context) error {
 
 // serve opens the API on its unix socket and, with mutual TLS, on the network.
 func (p *parts) serve(ctx context.Context, g *errgroup.Group) error {
-	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip, tester: p.tester}, p.log.WithField("part", "api"))
+	look := gatherer(p.cfg, p.host, p.driver, p.guard)
+	look.Version, look.Ping = version, p.gossip.Ping
+	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip, tester: p.tester, doctor: gather.New(look)}, p.log.WithField("part", "api"))
 	unix, err := api.ListenUnix(p.cfg.API.Socket)
 	if err != nil {
 		return err

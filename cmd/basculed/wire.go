@@ -34,6 +34,7 @@ const hostReserve = 1 << 30
 // parts are the running pieces of one daemon.
 type parts struct {
 	cfg    *config.Config
+	host   host
 	log    logrus.FieldLogger
 	store  *etcd.Store
 	gossip *gossip.Gossip
@@ -49,7 +50,7 @@ type parts struct {
 
 // assemble opens everything. Nothing in it waits for other nodes.
 func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldLogger) (*parts, error) {
-	p := &parts{cfg: cfg, log: log}
+	p := &parts{cfg: cfg, host: h, log: log}
 	if err := os.MkdirAll(cfg.RunDir, 0o750); err != nil {
 		return nil, fmt.Errorf("run_dir: %w", err)
 	}

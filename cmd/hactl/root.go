@@ -20,6 +20,7 @@ type hactl struct {
 
 	socket, node  string
 	ca, cert, key string
+	tlsChosen     bool // one of these was given
 	output        string
 	timeout       time.Duration
 	socketGiven   bool // by --socket
@@ -35,6 +36,9 @@ func newRoot(h *hactl) *cobra.Command {
 		SilenceErrors:              true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			h.socketGiven = cmd.Flags().Changed("socket")
+			for _, name := range []string{"ca", "cert", "key"} {
+				h.tlsChosen = h.tlsChosen || cmd.Flags().Changed(name)
+			}
 			return h.check()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,7 +60,7 @@ func newRoot(h *hactl) *cobra.Command {
 	})
 	root.AddCommand(newStatus(h), newEvents(h), newFence(h), newConfirmOff(h), newDrain(h), newUndrain(h), newEtcd(h),
 		newInit(h), newJoin(h), newRemove(h), newReset(h), newBackup(h), newRestore(h), newKeys(h), newWitness(h),
-		newReplay(h), newVersion(h))
+		newDoctor(h), newReplay(h), newVersion(h))
 	return root
 }
 

@@ -5,6 +5,7 @@
 //	GET  /v1/status                                   Status
 //	GET  /v1/events?after=KEY&limit=N&tail=N&follow=1 []StoredEvent; with follow one EventLine per line
 //	GET  /v1/fence-test?node=NODE                     FenceTest: the devices are read, one test at a time
+//	GET  /v1/doctor                                   doctor.Facts: this node looked at, one look at a time
 //	POST /v1/drain|undrain|fence|confirm-off|confirm-test  RequestBody -> RequestAnswer
 //	GET  /v1/version                                  VersionInfo
 //
@@ -12,6 +13,6 @@
 //
 // What this package may never do: decide. It shows the view that the agent hands it and commits operators'
 // requests to the store; the leader alone takes them up. It asks no Proxmox API and no other node, and no device but for a
-// fence test, which reads them and switches nothing, so that it answers also when everything else hangs. BuildStatus and
+// fence test, which reads them and switches nothing, and for the doctor, whose looks end in time, so that it answers also when everything else hangs. BuildStatus and
 // CheckRequest are pure.
 package api

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"bascule/ha"
@@ -60,29 +59,6 @@ type FenceTestSelf struct {
 // FenceTestLimit bounds one fence test: twice the longest device_timeout (10 s), and a little.
 const FenceTestLimit = 25 * time.Second
 
-// fenceTestTurn lets one fence test run at a time: a management controller has few sessions, and the leader needs one of them.
-type fenceTestTurn struct {
-	mu    sync.Mutex
-	since time.Time // zero: none runs
-}
-
-// take begins a run, or says when the present one began.
-func (t *fenceTestTurn) take(now time.Time) (since time.Time, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.since.IsZero() {
-		return t.since, false
-	}
-	t.since = now
-	return now, true
-}
-
-func (t *fenceTestTurn) give() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.since = time.Time{}
-}
-
 // fenceTest has the devices read. Nothing is stored, nothing is switched.
 func (s *Server) fenceTest(w http.ResponseWriter, r *http.Request) {
 	node := ha.NodeName(r.URL.Query().Get("node"))
@@ -97,9 +73,7 @@ func (s *Server) fenceTest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.testing.give()
-	rc := http.NewResponseController(w) // without one the server's own limits stand
-	_ = rc.SetReadDeadline(time.Time{})
-	_ = rc.SetWriteDeadline(time.Now().Add(FenceTestLimit + answerTimeout))
+	longer(w, FenceTestLimit)
 	ctx, cancel := context.WithTimeout(r.Context(), FenceTestLimit)
 	defer cancel()
 	t := s.backend.FenceTest(ctx, node)

@@ -28,13 +28,14 @@ const (
 	closeTimeout  = 5 * time.Second // for open requests when the server ends
 )
 
-// Server answers the API. It holds no state of its own but whose turn it is to read the devices.
+// Server answers the API. It holds no state of its own but whose turn it is to read the devices, and to look at the node.
 type Server struct {
-	testing fenceTestTurn
-	backend Backend
-	log     logrus.FieldLogger
-	now     func() time.Time
-	rand    io.Reader
+	testing   turn // a management controller has few sessions, and the leader needs one of them
+	gathering turn
+	backend   Backend
+	log       logrus.FieldLogger
+	now       func() time.Time
+	rand      io.Reader
 }
 
 // NewServer returns a server on a backend. log may be nil.
@@ -88,6 +89,7 @@ func (s *Server) handler(closing <-chan struct{}) http.Handler {
 	})
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { s.events(w, r, closing) })
 	mux.HandleFunc("GET /v1/fence-test", s.fenceTest)
+	mux.HandleFunc("GET /v1/doctor", s.doctor)
 	mux.HandleFunc("GET /v1/etcd/members", s.etcdMembers)
 	mux.HandleFunc("POST /v1/etcd/change", s.etcdChange)
 	mux.HandleFunc("GET /v1/etcd/snapshot", s.snapshot)

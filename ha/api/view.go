@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/setup/doctor"
 )
 
 // Backend is what the agent gives the API.
@@ -21,6 +22,9 @@ type Backend interface {
 	// FenceTest reads the fencing devices of a node, or of all but witnesses ("": each once, side by side), and says how their levels
 	// would be walked. Nothing is switched. It answers when ctx ends at the latest; what is missing then is said device by device.
 	FenceTest(ctx context.Context, node ha.NodeName) FenceTest
+	// Doctor gathers what this node can tell of itself and of its way to the others. It answers when ctx ends at the latest; what did not
+	// answer is said probe by probe.
+	Doctor(ctx context.Context) doctor.Facts
 	// EtcdMembers lists the embedded etcd's members; it needs a majority of them.
 	EtcdMembers(ctx context.Context) ([]EtcdMember, error)
 	// EtcdChange changes its voters and returns when that is done, or why it is not and what to do.

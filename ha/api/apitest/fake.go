@@ -9,6 +9,7 @@ import (
 
 	"bascule/ha"
 	"bascule/ha/api"
+	"bascule/ha/setup/doctor"
 )
 
 // Fake is a backend in memory. Its methods are safe for concurrent use.
@@ -24,6 +25,8 @@ type Fake struct {
 	hold       <-chan struct{} // fence tests end when it is closed; nil: at once
 	fenceTests int
 	fenceTest  *api.FenceTest // what they find; nil: by the view
+
+	facts *doctor.Facts // what the doctor finds; nil: nothing
 
 	etcd        []api.EtcdMember
 	etcdChanges []api.EtcdChange

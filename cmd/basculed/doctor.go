@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"bascule/config"
+	"bascule/ha"
+	"bascule/ha/guard"
+	"bascule/ha/proxmox"
+	"bascule/ha/setup/doctor"
+	"bascule/ha/setup/doctor/gather"
+)
+
+const doctorFactsName = "doctor-facts"
+
+// gatherer looks at this node, through the parts of a running daemon or, without one, through driver alone.
+func gatherer(cfg *config.Config, h host, driver *proxmox.Driver, dog *guard.Client) gather.Source {
+	s := gather.Source{Config: cfg, Root: h.root, HostReserve: hostReserve}
+	if cfg.Role == config.RoleWitness {
+		return s
+	}
+	s.ReadPVE = openTree(cfg.Proxmox).ReadFile
+	if driver != nil {
+		s.Token = func(ctx context.Context) (doctor.Token, error) { return askToken(ctx, cfg.Proxmox.TokenID, driver) }
+		s.Inventory = func(ctx context.Context) (ha.Inventory, error) { return proxmoxPort{driver}.Inventory(ctx) }
+	}
+	if dog != nil {
+		s.Guard = func(ctx context.Context) (doctor.Guard, error) { return askGuard(ctx, dog) }
+	}
+	return s
+}
+
+// askToken turns the driver's complaint about privileges into a fact.
+func askToken(ctx context.Context, id string, driver *proxmox.Driver) (doctor.Token, error) {
+	t := doctor.Token{ID: id}
+	err := driver.CheckPrivileges(ctx)
+	var weak *proxmox.WeakTokenError
+	switch {
+	case errors.As(err, &weak):
+		t.Missing = weak.Missing
+	case err != nil:
+		t.Problem = err.Error()
+	}
+	return t, nil
+}
+
+func askGuard(ctx context.Context, c *guard.Client) (doctor.Guard, error) {
+	s, err := c.Status(ctx)
+	if err != nil {
+		return doctor.Guard{}, err
+	}
+	g := doctor.Guard{Phase: string(s.Phase), Armed: s.Armed, Driver: s.Driver, Detail: s.Detail}
+	if s.Watchdog != nil {
+		g.Identity, g.Timeout = s.Watchdog.Identity, s.Watchdog.Timeout
+	}
+	return g, nil
+}
+
+// Doctor implements api.Backend.
+func (b backend) Doctor(ctx context.Context) doctor.Facts { return b.doctor.Facts(ctx) }
+
+// doctorFacts is the hidden subcommand by which hactl doctor --local looks at a node whose basculed does not run.
+func doctorFacts(file *string) *cobra.Command {
+	return &cobra.Command{Use: doctorFactsName, Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return printFacts(cmd.Context(), cmd.OutOrStdout(), *file)
+	}}
+}
+
+func printFacts(ctx context.Context, w io.Writer, file string) error {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	h, err := readHost()
+	if err != nil {
+		return err
+	}
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	var driver *proxmox.Driver
+	var dog *guard.Client
+	if cfg.Role != config.RoleWitness {
+		if driver, err = openProxmox(cfg, h, quiet); err != nil {
+			return err
+		}
+		defer driver.Close()
+		dog = guard.NewClient(cfg.Guard.Socket)
+		defer dog.Close()
+	}
+	ctx, cancel := context.WithTimeout(ctx, gather.Limit)
+	defer cancel()
+	if err := json.NewEncoder(w).Encode(gather.New(gatherer(cfg, h, driver, dog)).Facts(ctx)); err != nil {
+		return fmt.Errorf("the facts cannot be written: %w", err)
+	}
+	return nil
+}
