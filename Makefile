@@ -1,6 +1,8 @@
 # Bascule: build, check, try. Needs Go (as go.mod says), git, make, gcc (for the race detector); no root.
 #
 #   make build            bin/basculed, bin/hactl
+#   make deb [ARCHES=amd64]  dist/bascule_VERSION_{amd64,arm64}.deb
+#   make install-test     the package installed, upgraded, removed and purged in a Debian that is booted for it (root; about 5 minutes)
 #   make lab              bin/halab, and for its nodes bin/lab/basculed and hactl
 #   make test             everything that a commit must pass
 #   make e2e              whole clusters lose nodes, daemons, networks (10 minutes)
@@ -27,10 +29,15 @@ DIR      ?= ../shared/peer-scenarios
 FENCING  ?= redfish
 SEED     ?= 0
 SHARED   ?= ../shared
+ARCHES   ?= amd64 arm64
+DIST     ?= dist
+DEBBUILD ?= bin/deb
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Reproducible: the same commit gives the same bytes in any directory.
 BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$(VERSION)"
+# The commit's time, in all that the package holds.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 CHECK    := $(GO) run honnef.co/go/tools/cmd/staticcheck
 
 # Packages whose files differ with the tag "lab": these are tested twice.
@@ -38,7 +45,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some demo bench-failover bench-load cold-start idle fuzz clean
+.PHONY: build lab deb deb-check install-test test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some demo bench-failover bench-load cold-start idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -51,8 +58,30 @@ lab:
 	$(BUILD) -tags lab -o bin/lab/hactl ./cmd/hactl
 	$(BUILD) -tags lab -o bin/halab ./cmd/halab
 
-test: format vet staticcheck units race race-lab sim-ci sim-mutants-some e2e-some
-	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tags lab, e2e and fencingreal), units, go test -race, simulated sites, mutants, e2e ($(VERSION))"
+# Packages lie beside each other, one per version and architecture. Man pages and completions come from the commands themselves.
+deb: deb-pages
+	@for arch in $(ARCHES); do \
+		GOARCH=$$arch $(BUILD) -o $(DEBBUILD)/$$arch/basculed ./cmd/basculed && \
+		GOARCH=$$arch $(BUILD) -o $(DEBBUILD)/$$arch/hactl ./cmd/hactl && \
+		(cd systemd/deb && $(GO) run . -root ../.. -bin $(abspath $(DEBBUILD))/$$arch -pages $(abspath $(DEBBUILD))/pages -out $(abspath $(DIST)) \
+			-arch $$arch -version '$(VERSION)' -seconds $(SOURCE_DATE_EPOCH)) || exit 1; \
+	done
+
+.PHONY: deb-pages
+deb-pages:
+	rm -rf $(DEBBUILD)/pages
+	$(GO) run -tags pages ./cmd/hactl $(DEBBUILD)/pages $(SOURCE_DATE_EPOCH)
+	$(GO) run -tags pages ./cmd/basculed $(DEBBUILD)/pages $(SOURCE_DATE_EPOCH)
+
+# What a package holds, with stand-ins for the programs.
+deb-check:
+	cd systemd/deb && $(GO) vet . && $(GO) test .
+
+install-test:
+	bash tests/install/run.sh
+
+test: format vet staticcheck units deb-check race race-lab sim-ci sim-mutants-some e2e-some
+	@echo "make test: passed: gofmt, go vet and staticcheck (with and without the tags lab, e2e and fencingreal), units, the package, go test -race, simulated sites, mutants, e2e ($(VERSION))"
 
 format:
 	@bad=$$(find . -name '*.go' -not -path './.git/*' -not -path './bin/*' -print0 | xargs -0 gofmt -l); \
@@ -63,6 +92,7 @@ vet:
 	$(GO) vet -tags lab ./...
 	$(GO) vet -tags e2e ./...
 	$(GO) vet -tags fencingreal ./...
+	$(GO) vet -tags pages ./cmd/hactl ./cmd/basculed
 
 staticcheck:
 	$(CHECK) ./...
@@ -162,4 +192,4 @@ fuzz:
 	done
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -41,7 +41,8 @@ var arrows = []row{
 	{"fencing/methods", []string{"ha", "fencing", "fencing/*"}},
 	{"fencing/...", []string{"ha", "fencing"}},
 	{"cmd/halab", []string{"..."}},
-	{"cmd/...", []string{"ha/...", "config", "fencing/..."}},
+	{"cmd/pages", nil}, // in builds for the package only
+	{"cmd/...", []string{"ha/...", "config", "fencing/...", "cmd/pages"}},
 	{"tests/sim/...", append([]string{"tests/sim/..."}, pure...)},
 	{"tests/...", []string{"..."}},
 	{"systemd", nil},

@@ -53,7 +53,7 @@ func readHouse(t *testing.T) house {
 			return err
 		}
 		if d.IsDir() {
-			if path != root && skipped(d.Name()) {
+			if path != root && (skipped(d.Name()) || isModule(path)) {
 				return filepath.SkipDir
 			}
 			return nil
@@ -76,6 +76,12 @@ func readHouse(t *testing.T) house {
 // skipped says whether the go command looks into a directory of this name.
 func skipped(name string) bool {
 	return name == "testdata" || name == "vendor" || name == "bin" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
+}
+
+// isModule says whether a directory is a module of its own, which has its own dependencies and no place in the table.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
 
 func (h house) add(rel string) error {
