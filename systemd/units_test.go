@@ -131,6 +131,15 @@ func TestGuardSharesTheHostsMounts(t *testing.T) {
 	}
 }
 
+// Every basculed reads the kernel's boot id, below /proc/sys.
+func TestBootIDIsSeen(t *testing.T) {
+	for _, name := range []string{daemon, guard, witness} {
+		if got := parseUnit(t, name)["Service.ProcSubset"]; len(got) > 0 {
+			t.Errorf("%s: ProcSubset=%v hides /proc/sys/kernel/random/boot_id", name, got)
+		}
+	}
+}
+
 // The daemon lives with /etc/pve coming and going, and gives real time to all of its threads.
 func TestDaemonSandboxExceptions(t *testing.T) {
 	for _, name := range []string{daemon, guard} {
