@@ -51,6 +51,7 @@ boot_machine() {
 	ip netns add "$netns"
 	ip -n "$netns" link set lo up
 	ip -n "$netns" address add 10.77.0.1/32 dev lo
+	ip -n "$netns" address add 10.77.0.2/32 dev lo
 	power_on
 }
 

@@ -25,6 +25,7 @@ all_steps() {
 	step "installed again: protected again" reinstall
 	step "purge: onboot is back, nothing of Bascule is left" purge
 	step "a machine without Proxmox becomes a witness" witness
+	step "upgrade while the store is away: not now, and it is said why; the old one runs on" store_away
 }
 
 # has reads to the end, so that whoever writes is not cut off.
@@ -303,5 +304,21 @@ witness() {
 	put 1.0.0
 	in_node systemctl is-enabled basculed-witness.service
 	if in_node systemctl is-enabled basculed.service; then return 1; fi
-	in_node dpkg -P bascule
+	in_node cp -a /root/config/. /etc/bascule/
+	in_node cp /root/witness.yaml /etc/bascule/basculed.yaml
+	in_node systemctl start basculed-witness.service
+	version_running 1.0.0
+}
+
+store_away() {
+	local daemon said
+	daemon=$(pid_of basculed-witness.service)
+	said=$(put 1.1.0 2>&1)
+	echo "$said"
+	grep -q 'stopping it now would be a risk: the store does not answer' <<<"$said"
+	[ "$daemon" = "$(pid_of basculed-witness.service)" ]
+	version_running 1.0.0
+	in_node systemctl restart basculed-witness.service
+	version_running 1.1.0
+	in_node env BASCULE_REMOVE=force dpkg -P bascule
 }

@@ -32,10 +32,12 @@ guard:
   trust_softdog: true
 `
 
+// witness is another machine's, of a cluster whose node is away.
 const witness = `cluster: test
 node: witness1
 members:
-  - {name: witness1, address: 10.77.0.1, witness: true}
+  - {name: node1, address: 10.77.0.1}
+  - {name: witness1, address: 10.77.0.2, witness: true}
 `
 
 // prepare writes a node's /etc/pve and, apart, what belongs into /etc/bascule.
@@ -48,7 +50,7 @@ func prepare() error {
 	if err != nil {
 		return err
 	}
-	own, err := ca.Issue(node, node, address, "127.0.0.1", "localhost")
+	own, err := ca.Issue(node, node, address, "10.77.0.2", "127.0.0.1", "localhost")
 	if err != nil {
 		return err
 	}
