@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -133,4 +134,29 @@ func TestRenewedCertificatesAreTakenUpWithoutALoss(t *testing.T) {
 	if _, err := s.Renew(within(t, 2*time.Second), lease); errors.Is(err, ha.ErrConflict) {
 		t.Errorf("the lease is gone: %v", err)
 	}
+}
+
+// A cluster that lay switched off until every certificate had ended, as one whose clocks have all run ahead: each daemon renews its own
+// before it opens the store, and the cluster forms.
+func TestAColdStartWithEndedCertificates(t *testing.T) {
+	l := newLab(t, 3)
+	ca, files := shortLived(t, l, -30*24*time.Hour)
+	key, err := ca.KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir() // /etc/pve, which every node has
+	for path, data := range map[string][]byte{pki.SharedCA: ca.CertPEM(), pki.SharedCAKey: key} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o700), os.WriteFile(filepath.Join(root, path), data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, v := range l.voters {
+		f := files[v.Name]
+		k := pki.Keeper{Name: v.Name, Addresses: []string{v.Address}, Files: pki.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile}, Root: root}
+		if got := k.Look(time.Now()); !got.Renewed || got.Problem != "" {
+			t.Fatalf("%s: %+v", v.Name, got)
+		}
+	}
+	l.all()
 }

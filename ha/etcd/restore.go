@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/storage/backend"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
+	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.uber.org/zap"
 
 	"bascule/ha"
@@ -100,6 +101,7 @@ func (r *Restore) check() (token string, err error) {
 	case r.Times < 1:
 		return "", fmt.Errorf("%w: a copy is restored the first time or a later one, not the %d-th", ErrRestore, r.Times)
 	}
+	r.Voters = slices.Sorted(slices.Values(r.Voters)) // in whatever order they were named
 	for _, n := range r.Voters {
 		if _, err := c.voter(n); err != nil {
 			return "", err
@@ -134,10 +136,14 @@ func (r *Restore) beginEpoch(db string) (Restored, error) {
 			return Restored{}, fmt.Errorf("%w: ending lease %x: %w", ErrRestore, int64(l.ID), err)
 		}
 	}
+	r.markStarted(be)
 	key := []byte(r.Config.prefix() + ha.KeyCluster)
 	got, err := kv.Range(context.Background(), key, nil, mvcc.RangeOptions{})
-	if err != nil || len(got.KVs) != 1 {
-		return Restored{}, fmt.Errorf("%w: the copy holds no cluster %q (%d records): is it another cluster's? The name stands in cluster: of the configuration", ErrRestore, r.Config.Cluster, len(got.KVs))
+	if err != nil {
+		return Restored{}, fmt.Errorf("%w: reading the copy: %w", ErrRestore, err)
+	}
+	if len(got.KVs) != 1 {
+		return Restored{}, fmt.Errorf("%w: the copy holds no cluster %q: is it another cluster's? The name stands in cluster: of the configuration", ErrRestore, r.Config.Cluster)
 	}
 	var rec ha.ClusterRecord
 	if err := json.Unmarshal(got.KVs[0].Value, &rec); err != nil || rec.Schema > ha.Schema {
@@ -148,6 +154,21 @@ func (r *Restore) beginEpoch(db string) (Restored, error) {
 	rev := kv.Put(key, ha.Encode(rec), lease.NoLease)
 	kv.Commit()
 	return Restored{Epoch: rec.Epoch, Revision: rev, Voters: r.Voters}, nil
+}
+
+// markStarted notes of every voter that it has been a member, as it would after its first start. A voter that is started without having
+// restored, with no data, then knows from the others that it is to wait (admit); taken for one whose cluster is just being formed, it
+// would form a second one with the next such voter.
+func (r *Restore) markStarted(be backend.Backend) {
+	members := schema.NewMembershipBackend(zap.NewNop(), be)
+	list, _ := members.MustReadMembersFromBackend()
+	for _, m := range list {
+		if v, err := r.Config.voter(ha.NodeName(m.Name)); err == nil {
+			u := httpsURL(v.Address, r.Config.ClientPort)
+			m.ClientURLs = []string{u.String()}
+			members.MustSaveMemberToBackend(m)
+		}
+	}
 }
 
 // takePlace puts the new data into the place of the former and says where those are.

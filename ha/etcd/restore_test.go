@@ -222,6 +222,46 @@ func TestAVoterWithFormerDataTakesNoPart(t *testing.T) {
 	}
 }
 
+// Two voters with new, empty disks are started without having restored: they form no second store, however long the one that has restored
+// is alone. As soon as one of them restores too there is a majority, and the other is let in.
+func TestVotersWithoutDataFormNoSecondStore(t *testing.T) {
+	l := newLife(t, 3)
+	copied := l.backup(t)
+	for _, v := range l.voters {
+		l.kill(v.Name)
+	}
+	for _, n := range []ha.NodeName{"node2", "node3"} {
+		if err := errors.Join(os.RemoveAll(l.dirs[n]), os.Remove(l.config(n).hadMember())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.restore(t, copied, 1, "node1")
+	s := l.open("node1")
+	for _, n := range []ha.NodeName{"node2", "node3"} {
+		st := l.open(n)
+		until(t, string(n)+" waits", func() bool {
+			why := st.waits.Load()
+			return why != nil && strings.Contains(*why, "hactl etcd replace "+string(n))
+		})
+	}
+	if err := s.Ready(within(t, 3*time.Second)); !errors.Is(err, ha.ErrUnavailable) {
+		t.Fatalf("one of three answers: %v", err)
+	}
+	l.kill("node2")
+	l.restore(t, copied, 1, "node2")
+	l.open("node2")
+	l.ready(s)
+	if err := s.ReplaceVoter(within(t, 60*time.Second), "node3", "node3"); err != nil {
+		t.Fatal(err)
+	}
+	if h := l.hashes(t); len(h) != 3 || h["node1"] != h["node2"] || h["node1"] != h["node3"] {
+		t.Errorf("the voters hold different things: %v", h)
+	}
+	if c := l.snapshot(t, l.stores["node3"]).Cluster.Rec; c.Epoch != 4 {
+		t.Errorf("cluster record %+v", c)
+	}
+}
+
 // The same copy a second time: the revision and the epoch lie beyond those of the first restore. One voter alone begins when the others
 // are gone for good, and they are let in again.
 func TestTheSameCopyAgainOnOneVoter(t *testing.T) {

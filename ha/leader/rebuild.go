@@ -153,6 +153,11 @@ func (r *round) rebuild(g *ha.GuestRecord) {
 	if !slices.ContainsFunc(g.Holders, func(h ha.Holder) bool { return h.Node == n && h.Incarnation == inc }) {
 		g.Holders = append(g.Holders, ha.Holder{Node: n, Incarnation: inc, Generation: g.Generation})
 	}
+	for _, m := range r.Members { // it may have moved there since the copy was made: whoever starts it finds its config under one of these
+		if m.Name != n && !m.Witness && r.provenOff(m.Name) {
+			g.ConfigFrom = append(g.ConfigFrom, m.Name)
+		}
+	}
 	to := ha.GuestStarting
 	if g.Requested != ha.RequestedStarted {
 		to = ha.GuestStopped

@@ -1,6 +1,7 @@
 package leader
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,6 +177,23 @@ func TestConfirmationAboutAnOfflineNode(t *testing.T) {
 	w.request(ha.RequestConfirmOff, "n2")
 	w.run(5)
 	w.wantNode("n2", ha.NodeFenced)
+}
+
+// A guest had moved since the copy was made, to a machine that is off now: the restored record names another node, and whoever starts the guest
+// may take its config from where it lies, but from no member that is up.
+func TestRebuildTakesTheConfigFromAMemberThatIsOff(t *testing.T) {
+	w := newWorld(t, 3)
+	w.guest(101, ha.QEMU, "n2")
+	w.report("n2", func(r *ha.NodeReport) { r.Guests = nil })
+	w.off("n3")
+	w.del(ha.KeyLease("n3"))
+	w.restore("n1", "n2")
+	w.run(50)
+	w.wantNode("n3", ha.NodeFenced)
+	w.wantGuest(101, ha.GuestStarting, "n2")
+	if from := w.g(101).ConfigFrom; !slices.Equal(from, []ha.NodeName{"n3"}) {
+		t.Errorf("its config may be taken from %v, want n3 alone", from)
+	}
 }
 
 // A guest that was created after the copy was made has no record. Any member that has not reported may hold it.
