@@ -12,6 +12,9 @@
 //   - A lease is as long as it was asked for, or there is none. Answers of another etcd cluster than the first are not taken.
 //   - Voters change one at a time, learner first, never below a majority (members_plan.go). Only initial voters form a cluster, and only
 //     when no other voter knows of one (admit.go).
+//   - Connections go to etcd's members only, whoever they are by now: a spare, which may vote and does not, costs nothing (follow.go).
+//   - A lost voter's vote goes to a spare only on the leader's recorded order, and never while the lost one answers (ReplaceLost). A member
+//     that the others took out while it was away goes on as a client; its data are set aside.
 //   - Revisions and lease ids are etcd's own; keys are relative to the cluster's prefix.
 //
 // # What it may never do
