@@ -120,6 +120,7 @@ var (
 type Inventory struct {
 	Memory   int64
 	Storages []StorageReport
+	Places   []StoragePlace // of the storages that this node may use, enabled ones only
 	Guests   []GuestSeen
 	Votes    *CorosyncVotes // nil: not known
 	Managed  []VMID         // guests that Proxmox's own HA manages, wherever their configs lie

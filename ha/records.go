@@ -49,14 +49,6 @@ type NodeReport struct {
 	Problems       []string        `json:"problems,omitempty"` // what its operator should know and do
 }
 
-// StorageReport is a storage as one node sees it.
-type StorageReport struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Shared bool   `json:"shared"`
-	Active bool   `json:"active"`
-}
-
 // GuestSeen is a guest whose config lies under the reporting node's directory.
 type GuestSeen struct {
 	ID        VMID      `json:"id"`
@@ -154,6 +146,7 @@ type NodeRecord struct {
 	Proofs      []Proof       `json:"proofs,omitempty"` // about past incarnations that are still holders of guests
 	Fences      []time.Time   `json:"fences,omitempty"` // when it was fenced, the last hour: it may be flapping
 	Epoch       Epoch         `json:"epoch,omitempty"`  // that the record was last judged in (R8)
+	Lost        []string      `json:"lost,omitempty"`   // storages that people were told it has lost, ascending
 }
 
 // Move is a planned move of a guest between two living nodes.
@@ -162,6 +155,7 @@ type Move struct {
 	Target NodeName    `json:"target"`
 	Inc    Incarnation `json:"target_incarnation"`
 	Live   bool        `json:"live"`
+	Stop   bool        `json:"stop,omitempty"` // stopped and released by its node's agent, then taken over and started: no migration of Proxmox's, which needs the storage on both sides
 }
 
 // GuestRecord is a protected guest. Key guest/VMID, owner: the leader.
@@ -188,6 +182,7 @@ type GuestRecord struct {
 	Relocations int         `json:"relocations,omitempty"`
 	Excluded    []NodeName  `json:"excluded,omitempty"` // nodes tried since it last ran
 	Epoch       Epoch       `json:"epoch,omitempty"`    // that the assignment belongs to: nothing is done for one of another (R8)
+	Fled        []time.Time `json:"fled,omitempty"`     // when it left a node that had lost one of its storages, the last hour
 }
 
 // FenceStep is one thing that was done or read while fencing, for the ladder's memory and for people.

@@ -59,10 +59,17 @@ const (
 // Alarm begins the reason of what must never be; people hear of it although no state changes.
 const Alarm = "ALARM: "
 
+// SubjectStorage begins the subject of a transition about a storage on a node: "storage nas on node2". It goes from works to lost and back.
+const (
+	SubjectStorage = "storage "
+	StorageWorks   = "works"
+	StorageLost    = "lost"
+)
+
 // Transition is one change of a node's or guest's state and the reason for it. Shells log, store and notify
 // transitions; they never derive behaviour from them.
 type Transition struct {
-	Subject string   `json:"subject"` // "node node2", "guest 101", "cluster"
+	Subject string   `json:"subject"` // "node node2", "guest 101", "storage nas on node2", "cluster"
 	Node    NodeName `json:"node,omitempty"`
 	Guest   VMID     `json:"guest,omitempty"`
 	From    string   `json:"from"`

@@ -96,6 +96,20 @@ func (t Timing) SelfFence() time.Duration {
 // RevokeRecheck is the pause between two looks at revoked storages: R3 sets it, whatever the profile.
 func (t Timing) RevokeRecheck() time.Duration { return 10 * time.Second }
 
+// StorageLook is the longest that one look at a storage may take; after that it counts as hung. Whoever answers later than a guest's own
+// disk time-out (30 s and more) is no storage; 5 s is what a multipath or an NFS server in trouble may take and recover.
+func (t Timing) StorageLook() time.Duration { return 5 * time.Second }
+
+// StorageEvery is the pause between two looks at a storage that is good: twice what one may take, so that looks never fill the time.
+func (t Timing) StorageEvery() time.Duration { return 2 * t.StorageLook() }
+
+// StorageAgain is the pause after a look that failed.
+func (t Timing) StorageAgain() time.Duration { return 3 * time.Second }
+
+// StorageWait is how long what two nodes say differently of a storage must stand until a leader takes both for true: by then every other
+// node has begun and ended a look since (StorageEvery, StorageLook), and has said so in the store, or lost its lease.
+func (t Timing) StorageWait() time.Duration { return t.StorageEvery() + t.StorageLook() + t.LeaseTTL }
+
 // MinMsgWait is the shortest wait after a poison pill's read-back that proves anything about a node with these timings.
 func (t Timing) MinMsgWait() time.Duration { return 2 * t.WatchdogTimeout }
 

@@ -31,6 +31,28 @@ var fencingDropIns = map[string]struct {
 	}},
 }
 
+// The storages' drop-in lets disks be read, and nothing else.
+func TestStorageDropIn(t *testing.T) {
+	files, err := filepath.Glob("storage/*")
+	if err != nil || !slices.Equal(files, []string{"storage/block.conf"}) {
+		t.Fatalf("%v, %v", files, err)
+	}
+	want := unit{"Unit.After": {"iscsid.service open-iscsi.service multipathd.service"}, "Service.PrivateDevices": {"no"},
+		"Service.DeviceAllow": {"block-sd r", "block-device-mapper r"}}
+	u := parseUnit(t, files[0])
+	for key, values := range u {
+		if !slices.Equal(values, want[key]) {
+			t.Errorf("%s = %q, want %q", key, values, want[key])
+		}
+	}
+	if len(u) != len(want) {
+		t.Errorf("it sets %d things, want %d", len(u), len(want))
+	}
+	if page := read(t, filepath.Join("..", "docs", "storage.md")); !strings.Contains(page, "systemd/storage/block.conf") {
+		t.Error("docs/storage.md does not tell of it")
+	}
+}
+
 // Each drop-in opens what its method needs and nothing else: it adds to the unit's lists and never empties one.
 func TestFencingDropIns(t *testing.T) {
 	files, err := filepath.Glob("fencing/*")

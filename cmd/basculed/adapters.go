@@ -41,7 +41,7 @@ type proxmoxPort struct {
 // Inventory reads this node.
 func (p proxmoxPort) Inventory(ctx context.Context) (ha.Inventory, error) {
 	inv, err := p.Driver.Inventory(ctx)
-	return ha.Inventory{Memory: inv.Memory, Storages: inv.Storages, Guests: inv.Guests, Votes: inv.Votes, Managed: inv.Managed, Problems: inv.Problems}, err
+	return ha.Inventory{Memory: inv.Memory, Storages: inv.Storages, Places: inv.Places, Guests: inv.Guests, Votes: inv.Votes, Managed: inv.Managed, Problems: inv.Problems}, err
 }
 
 // Claim takes a guest's config over.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha"
+	"bascule/ha/agent"
 	"bascule/ha/proxmox"
 )
 
@@ -52,4 +54,26 @@ func readHost() (host, error) {
 // openTree reaches the lab's one pmxcfs through this node's socket.
 func openTree(config.Proxmox) proxmox.Tree {
 	return labTree{socket: filepath.Join(os.Getenv(labNodeDir), "pmxcfs.sock")}
+}
+
+// newStorages looks at the lab's storages: each is a directory below the node's own root, whatever its type is, or nothing when the lab has
+// taken it away.
+func newStorages(cfg *config.Config, h host) agent.Storages {
+	return labStorages{openStorages(cfg), h.root}
+}
+
+type labStorages struct {
+	agent.Storages
+	root string
+}
+
+// Look looks at the node's stand-in for a storage.
+func (l labStorages) Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook {
+	dir := filepath.Join(l.root, "storages", p.Name)
+	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return ha.StorageLook{Storage: p.Name, Skipped: true, Problem: err.Error()}
+		}
+	}
+	return l.Storages.Look(ctx, ha.StoragePlace{Name: p.Name, Type: "dir", Path: dir})
 }

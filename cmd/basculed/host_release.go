@@ -9,6 +9,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha"
+	"bascule/ha/agent"
 	"bascule/ha/proxmox"
 )
 
@@ -29,3 +30,6 @@ func readLine(name string) (string, error) {
 
 // openTree is the pmxcfs tree of this node.
 func openTree(c config.Proxmox) proxmox.Tree { return proxmox.OSTree(c.Root) }
+
+// newStorages looks at this node's storages.
+func newStorages(cfg *config.Config, _ host) agent.Storages { return openStorages(cfg) }

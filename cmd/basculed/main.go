@@ -44,6 +44,7 @@ func root() *cobra.Command {
 		fenceDevice(),
 		restoreStore(&file),
 		doctorFacts(&file),
+		storageLook(),
 	)
 	return c
 }

@@ -94,6 +94,7 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 		p.guard = guard.NewClient(cfg.Guard.Socket)
 		ac.Proxmox, ac.Guard = proxmoxPort{p.driver}, guardPort{p.guard}
 		ac.Processes = processPort{&guard.ProcFS{Root: h.root, Filter: h.own}}
+		ac.Storages = newStorages(cfg, h)
 	}
 	if err := p.openGossip(&ac, h, log); err != nil {
 		return nil, errors.Join(err, p.store.Close(ctx))

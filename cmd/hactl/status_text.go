@@ -13,7 +13,7 @@ import (
 
 // statusText renders a status for people: head, nodes, guests, then what is wrong and what to do.
 func statusText(s *screen, st api.Status) string {
-	return head(s, st) + "\n" + nodesText(s, st) + "\n" + guestsText(s, st) + "\n" + problemsText(s, st)
+	return head(s, st) + "\n" + nodesText(s, st) + "\n" + guestsText(s, st) + "\n" + storagesText(s, st) + problemsText(s, st)
 }
 
 func head(s *screen, st api.Status) string {

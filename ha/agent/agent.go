@@ -32,7 +32,8 @@ type Config struct {
 	Guard       Guard   // nil on a witness
 	Processes   Processes
 	Executor    Executor
-	Voters      Voters // nil: the store is elsewhere, and its voters are not ours to change
+	Voters      Voters   // nil: the store is elsewhere, and its voters are not ours to change
+	Storages    Storages // nil: nobody looks at storages
 	Notifier    Notifier
 	Clients     func() []string // by what storages know this boot, for those who may have to cut it off; nil: by nothing
 	Recorder    Recorder        // nil: decisions are not kept
@@ -68,6 +69,7 @@ type Agent struct {
 	looked    bool // the first inventory was taken
 	corosync  ha.CorosyncView
 	inventory ha.Inventory
+	sights    map[string]node.Sight // of this node's own looks, by storage
 	health    ha.StoreHealth
 	healthAt  time.Time // since when the store is in this condition
 	etcd      leader.EtcdView
@@ -84,7 +86,7 @@ type Agent struct {
 // New makes an agent; Run starts it.
 func New(c Config) *Agent {
 	a := &Agent{cfg: c, log: c.Log, events: make(chan node.Event, 256), looks: make(chan struct{}, 1), leads: make(chan struct{}, 1), heard: make(chan struct{}, 1), peers: make(chan []byte, 64),
-		seen: make(chan seenFile, 1), sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, subs: map[chan struct{}]struct{}{}}
+		seen: make(chan seenFile, 1), sync: make(chan struct{}, 1), permit: make(turn, 1), report: make(turn, 1), problems: map[string]string{}, sights: map[string]node.Sight{}, subs: map[chan struct{}]struct{}{}}
 	a.reports = newReporter(a)
 	var err error
 	if a.onboot, err = openOnbootCopy(c.OnbootFile); err != nil {
@@ -109,6 +111,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.reports.loop(ctx) })
 	if !a.cfg.Node.Witness {
 		g.Go(func() error { return a.lookLoop(ctx) })
+		g.Go(func() error { return a.storageLoop(ctx) })
 		g.Go(func() error { return a.corosyncLoop(ctx) })
 		g.Go(func() error { return a.guardLoop(ctx) })
 	} else {

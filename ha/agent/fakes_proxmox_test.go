@@ -163,6 +163,7 @@ func (p fakeProxmox) Inventory(ctx context.Context) (ha.Inventory, error) {
 			return err
 		}
 		inv.Storages = []ha.StorageReport{{Name: "ceph", Type: "rbd", Shared: true, Active: p.m.storage}}
+		inv.Places = []ha.StoragePlace{{Name: "ceph", Type: "rbd"}}
 		for _, id := range sortedKeys(p.w.guests) {
 			if g := p.w.guests[id]; g.at == p.m.name {
 				inv.Guests = append(inv.Guests, ha.GuestSeen{ID: id, Kind: g.kind, Name: fmt.Sprintf("web%d", id), Protected: g.protected, Running: g.on[p.m.name],
@@ -253,6 +254,11 @@ func (p fakeProxmox) StoragesActive(ctx context.Context, names []string) (inacti
 		return nil
 	})
 	return inactive, err
+}
+
+// Volumes is the agent's port.
+func (p fakeProxmox) Volumes(_ context.Context, id ha.VMID, _ ha.GuestKind) ([]ha.Volume, error) {
+	return []ha.Volume{{Storage: "ceph", Name: fmt.Sprintf("vm-%d-disk-0", id)}}, nil
 }
 
 // Start is the agent's port. The world watches R2 and R5 here.

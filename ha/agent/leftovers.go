@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"bascule/ha"
 	"bascule/ha/node"
@@ -34,6 +35,11 @@ func (a *Agent) remains(d node.Do) (node.Outcome, string) {
 		}
 		if len(procs) > 0 {
 			return node.Unclean, fmt.Sprintf("%d processes of %s are left, first PID %d (%s)", len(procs), d.Kind.Label(d.Guest), procs[0].PID, procs[0].What)
+		}
+		if a.cfg.Storages != nil {
+			if held := a.cfg.Storages.Held(d.Guest); len(held) > 0 {
+				return node.Unclean, fmt.Sprintf("a file system of %s is still mounted in this node's kernel: %s", d.Kind.Label(d.Guest), strings.Join(held, ", "))
+			}
 		}
 		return node.Done, ""
 	}

@@ -46,6 +46,7 @@ type Proxmox interface {
 	ClearLock(ctx context.Context, id ha.VMID, kind ha.GuestKind) (lock string, err error)
 	SetOnboot(ctx context.Context, id ha.VMID, kind ha.GuestKind, on bool) error
 	StoragesActive(ctx context.Context, names []string) (inactive []string, err error)
+	Volumes(ctx context.Context, id ha.VMID, kind ha.GuestKind) ([]ha.Volume, error) // writable ones of a guest whose config is here
 	Start(ctx context.Context, id ha.VMID, kind ha.GuestKind) error
 	Stop(ctx context.Context, id ha.VMID, kind ha.GuestKind) error
 	Migrate(ctx context.Context, id ha.VMID, kind ha.GuestKind, target ha.NodeName, live bool) error
@@ -80,6 +81,15 @@ type Process struct {
 // Executor carries out device commands (fencing). Do answers always, in bounded time.
 type Executor interface {
 	Do(ctx context.Context, c ha.DeviceCommand) ha.DeviceReading
+}
+
+// Storages is this node's own way to its storages (ha/storage). Look answers when ctx ends, whatever the storage does, and never begins a
+// look at one where an earlier one has not come back. Held lists what this kernel still has mounted of a guest. Clear takes away what clients at
+// these addresses, proven dead, left on images.
+type Storages interface {
+	Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook
+	Held(id ha.VMID) []string
+	Clear(ctx context.Context, p ha.StoragePlace, images, dead []string) (did []string, err error)
 }
 
 // Recorder keeps decisions so that they can be replayed (ha/journal). It never blocks.

@@ -112,7 +112,7 @@ func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 	defer a.mu.Unlock()
 	x := node.Circumstances{Lease: lease, Version: a.cfg.Version, SystemUUID: a.cfg.SystemUUID, Leaving: a.leaving,
 		Trusted: a.cfg.TrustDriver(a.guard.Driver), Epoch: a.standing.epoch, Highest: a.standing.highest,
-		Guard: a.guard, Obeys: a.obeys, Inventory: a.inventory, Corosync: a.corosync, EtcdDown: a.health.OwnDown}
+		Guard: a.guard, Obeys: a.obeys, Inventory: a.inventory, Sights: a.sights, Corosync: a.corosync, EtcdDown: a.health.OwnDown}
 	if a.cfg.Clients != nil {
 		x.Clients = a.cfg.Clients()
 	}

@@ -24,7 +24,7 @@ const (
 func (a *Agent) do(ctx context.Context, d node.Do) {
 	log := a.log.WithField("guest", int(d.Guest)).WithField("step", string(d.Step))
 	begin := time.Now()
-	c, cancel := context.WithTimeout(ctx, timeoutOf(d.Step))
+	c, cancel := context.WithTimeout(ctx, timeoutOf(d))
 	defer cancel()
 	out, msg := a.step(c, d)
 	log = log.WithField("took", time.Since(begin).Round(time.Millisecond).String())
@@ -43,11 +43,16 @@ func (a *Agent) do(ctx context.Context, d node.Do) {
 	}
 }
 
-func timeoutOf(s node.StepName) time.Duration {
-	switch s {
+func timeoutOf(d node.Do) time.Duration {
+	switch d.Step {
 	case node.StepStart:
 		return startTimeout
-	case node.StepMigrate, node.StepStop:
+	case node.StepStop:
+		if d.Record.Move != nil { // it leaves a lost storage: what does not stop is killed
+			return stepTimeout
+		}
+		return migrateTimeout
+	case node.StepMigrate:
 		return migrateTimeout
 	}
 	return stepTimeout
@@ -136,7 +141,11 @@ func (a *Agent) claim(ctx context.Context, d node.Do) (node.Outcome, string) {
 	return outcome(a.cfg.Proxmox.Claim(ctx, d.Guest, d.Kind, from))
 }
 
+// storages says whether the guest's storages can be used here: by this node's own looks, which cost nothing now, then by Proxmox.
 func (a *Agent) storages(ctx context.Context, d node.Do) (node.Outcome, string) {
+	if name, why := a.lostHere(d.Record.Storages); name != "" {
+		return node.Failed, "storage " + name + " does not work on " + string(a.cfg.Node.Self) + ": " + why
+	}
 	inactive, err := a.cfg.Proxmox.StoragesActive(ctx, d.Record.Storages)
 	if err != nil {
 		return outcome(err)
@@ -144,6 +153,7 @@ func (a *Agent) storages(ctx context.Context, d node.Do) (node.Outcome, string) 
 	if len(inactive) > 0 {
 		return node.Failed, "storage not active on " + string(a.cfg.Node.Self) + ": " + strings.Join(inactive, ", ")
 	}
+	a.clearLeftovers(ctx, d)
 	return node.Done, ""
 }
 

@@ -34,6 +34,8 @@ func Wanted(t ha.Transition) bool {
 		return true
 	case t.From == t.To:
 		return false
+	case strings.HasPrefix(t.Subject, ha.SubjectStorage):
+		return true
 	case t.Guest != 0:
 		return wantedGuest(ha.GuestState(t.From), ha.GuestState(t.To))
 	case t.Node != "":
@@ -88,7 +90,7 @@ func SeverityOf(t ha.Transition) Severity {
 		case ha.NodeFenced, ha.NodeQuarantined:
 			return Warning
 		}
-	case t.To == StoreAway:
+	case t.To == StoreAway, strings.HasPrefix(t.Subject, ha.SubjectStorage) && t.To == ha.StorageLost:
 		return Critical
 	case t.Subject == SubjectCluster, isVoter(t) && t.To == "lost", isVoter(t) && t.To == "replacing":
 		return Warning
@@ -104,6 +106,8 @@ func Text(t ha.Transition) string {
 		what = guestText(t)
 	case t.Node != "":
 		what = nodeText(t)
+	case strings.HasPrefix(t.Subject, ha.SubjectStorage):
+		what = storageText(t)
 	case t.Subject == SubjectStore && t.To == StoreAway:
 		what = "The store (etcd) is away: nothing is started, moved or fenced until it is back. hactl status names the voters that do not answer"
 	case isVoter(t):
@@ -128,6 +132,14 @@ func voterText(t ha.Transition) string {
 		return fmt.Sprintf("Voter replaced: %s does not keep the store any more. Should it come back, it is a spare", n)
 	}
 	return fmt.Sprintf("Voter %s of the store: %s -> %s", n, t.From, t.To)
+}
+
+func storageText(t ha.Transition) string {
+	name := "Storage " + strings.TrimPrefix(t.Subject, ha.SubjectStorage)
+	if t.To == ha.StorageLost {
+		return name + " does not work any more. Guests that use it leave that node if the storage works elsewhere and there is a place; hactl status says of each that stays why"
+	}
+	return name + " works again; guests that left stay where they are"
 }
 
 func nodeText(t ha.Transition) string {

@@ -23,6 +23,8 @@ func TestWanted(t *testing.T) {
 		severity Severity
 		text     string
 	}{
+		{other("storage nas on node2", ha.StorageWorks, ha.StorageLost), true, Critical, "Storage nas on node2 does not work any more"},
+		{other("storage nas on node2", ha.StorageLost, ha.StorageWorks), true, Info, "guests that left stay"},
 		{node(ha.NodeOnline, ha.NodeSuspect), false, "", ""},
 		{node(ha.NodeSuspect, ha.NodeOnline), false, "", ""},
 		{node(ha.NodeSuspect, ha.NodeFencing), true, Critical, "Node node2 is dead or cut off and is being fenced"},

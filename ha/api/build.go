@@ -29,6 +29,7 @@ func BuildStatus(v View) Status {
 	}
 	s.Nodes = buildNodes(v)
 	s.Guests = buildGuests(v)
+	s.Storages = buildStorages(v)
 	s.Problems = findProblems(v, s)
 	s.Health = health(v, s.Problems)
 	return s

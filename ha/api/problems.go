@@ -37,6 +37,7 @@ func findProblems(v View, s Status) []Problem {
 		f.about("node-state").node(n)
 	}
 	f.guests()
+	f.about("storage-lost").storages()
 	f.about("record-unreadable").unreadable()
 	f.about("version-mix").versions()
 	f.about("node-reports").reported()

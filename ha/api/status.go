@@ -34,6 +34,7 @@ type Status struct {
 	Guard       Guard       `json:"guard"`
 	Nodes       []Node      `json:"nodes"`
 	Guests      []Guest     `json:"guests"`
+	Storages    []Storage   `json:"storages"` // by name
 	Problems    []Problem   `json:"problems"` // the gravest first
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Decide is one round: settle what all agree on, judge nodes, take up requests, follow guests, place those that are free, move those
-// that must leave, trim the events.
+// that must leave (a storage that their node lost, a node that is drained), trim the events.
 func (l *Leader) Decide(now ha.Instant, s State, o Observation) Decision {
 	r := newRound(l, now, s, o)
 	if o.Store.NewerSchema != "" {
@@ -42,6 +42,7 @@ func (l *Leader) Decide(now ha.Instant, s State, o Observation) Decision {
 		}
 	}
 	r.recoverGuests()
+	r.leaveStorages()
 	r.moveGuests()
 	r.keepVoters()
 	return r.finish()
@@ -67,9 +68,10 @@ type round struct {
 	wake     ha.Instant
 	events   int
 
-	managedIDs   map[ha.VMID]bool       // by Proxmox's own HA, once somebody asked
-	lost         map[ha.VMID]ha.Instant // State.Lost of the round before
-	heard        map[string]ha.Instant  // State.Told of the round before
+	managedIDs   map[ha.VMID]bool                         // by Proxmox's own HA, once somebody asked
+	lost         map[ha.VMID]ha.Instant                   // State.Lost of the round before
+	heard        map[string]ha.Instant                    // State.Told of the round before
+	said         map[ha.NodeName]map[string]StorageMemory // State.Seen of the round before
 	damage       damage
 	cluster      *ha.ClusterRecord // to be stored
 	transCluster []ha.Transition
@@ -85,7 +87,7 @@ func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {
 		trans: map[string][]ha.Transition{},
 	}
 	maps.Copy(r.state.Nodes, s.Nodes)
-	r.lost, r.heard, r.damage = s.Lost, s.Told, damaged(o.Store.Unreadable)
+	r.lost, r.heard, r.said, r.damage = s.Lost, s.Told, s.Seen, damaged(o.Store.Unreadable)
 	r.state.Outage = s.Outage
 	for _, n := range sorted(o.Store.Nodes) {
 		c := o.Store.Nodes[n].Rec

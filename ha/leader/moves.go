@@ -15,18 +15,13 @@ func (r *round) moveGuests() {
 		if !rec.Drain || rec.State != ha.NodeDraining && rec.State != ha.NodeOnline {
 			continue
 		}
-		under := 0
-		for _, id := range sorted(r.guests) {
-			if g := r.guests[id]; g.Move != nil && g.Move.From == n {
-				under++
-			}
-		}
+		under := r.leaving(n)
 		for _, id := range sorted(r.guests) {
 			g := r.guests[id]
 			if under >= r.ParallelMoves {
 				break
 			}
-			if g.Node == n && g.State == ha.GuestStarted && g.Move == nil && len(g.Holders) == 1 && r.living(n, g.Incarnation) && r.planMove(g) {
+			if g.Node == n && g.State == ha.GuestStarted && g.Move == nil && len(g.Holders) == 1 && r.living(n, g.Incarnation) && r.lostUnder(g) == "" && r.planMove(g) {
 				under++
 			}
 		}
@@ -52,19 +47,35 @@ func (r *round) planMove(g *ha.GuestRecord) bool {
 		return false
 	}
 	i := slices.IndexFunc(nodes, func(c ha.Candidate) bool { return c.Node == p.Node })
-	r.rest(g.ID, ha.KeyNode(p.Node), r.Store.Nodes[p.Node].Rev)
-	g.Generation++
-	g.Move = &ha.Move{From: g.Node, Target: p.Node, Inc: nodes[i].Incarnation, Live: g.Kind == ha.QEMU}
-	g.Holders = []ha.Holder{
-		{Node: g.Node, Incarnation: g.Incarnation, Generation: g.Generation},
-		{Node: p.Node, Incarnation: nodes[i].Incarnation, Generation: g.Generation},
-	}
 	to, how := ha.GuestRelocating, "by restart"
-	if g.Move.Live {
+	if g.Kind == ha.QEMU {
 		to, how = ha.GuestMigrating, "live"
 	}
+	r.beginMove(g, ha.Move{From: g.Node, Target: p.Node, Inc: nodes[i].Incarnation, Live: g.Kind == ha.QEMU})
 	r.setGuest(g, to, fmt.Sprintf("moves %s from %s to %s: the node is drained", how, g.Node, p.Node))
 	return true
+}
+
+// beginMove makes the target a holder, in a new generation.
+func (r *round) beginMove(g *ha.GuestRecord, m ha.Move) {
+	r.rest(g.ID, ha.KeyNode(m.Target), r.Store.Nodes[m.Target].Rev)
+	g.Generation++
+	g.Move = &m
+	g.Holders = []ha.Holder{
+		{Node: g.Node, Incarnation: g.Incarnation, Generation: g.Generation},
+		{Node: m.Target, Incarnation: m.Inc, Generation: g.Generation},
+	}
+}
+
+// leaving counts the guests that are on their way from a node.
+func (r *round) leaving(n ha.NodeName) int {
+	under := 0
+	for _, g := range r.guests { //arch:unordered a count
+		if g.Move != nil && g.Move.From == n {
+			under++
+		}
+	}
+	return under
 }
 
 // followMove ends a move by what source and target committed. Whoever loses the guest stays a holder until it released.
@@ -87,6 +98,8 @@ func (r *round) followMove(g *ha.GuestRecord) {
 		r.endMove(g, m.From, g.Incarnation, fmt.Sprintf("move to %s failed: %s", m.Target, src.Rec.Message))
 	case !r.living(m.Target, m.Inc) && src.Rec.Phase != ha.PhaseMigrating:
 		r.endMove(g, m.From, g.Incarnation, fmt.Sprintf("move to %s given up: that node is gone", m.Target))
+	case m.Stop && current(src.Rec, g.Incarnation) && src.Rec.Message != "":
+		g.Reason = fmt.Sprintf("leaves %s for %s: %s", m.From, m.Target, src.Rec.Message)
 	}
 }
 

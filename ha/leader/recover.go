@@ -128,7 +128,10 @@ func (r *round) candidates() []ha.Candidate {
 			c.Usable, c.Why = false, "it is about to lose its Proxmox (corosync) quorum"+rep.CorosyncVotes.Remedy()
 		}
 		for _, s := range rep.Storages {
-			if s.Active {
+			switch {
+			case s.State.Lost():
+				c.Lost = append(c.Lost, s.Name)
+			case s.Active:
 				c.Storages = append(c.Storages, s.Name)
 			}
 		}

@@ -35,10 +35,17 @@ type State struct {
 	Began  ha.Instant // of this leadership's first round
 	Outage bool       // everything was down before it
 	Nodes  map[ha.NodeName]NodeMemory
-	Lost   map[ha.VMID]ha.Instant // since when the assigned node has let go of a guest whose config no living node reports
-	Told   map[string]ha.Instant  // keys that cannot be read: when people hear of them again
+	Lost   map[ha.VMID]ha.Instant                   // since when the assigned node has let go of a guest whose config no living node reports
+	Seen   map[ha.NodeName]map[string]StorageMemory // what registered nodes have said of their storages without a break
+	Told   map[string]ha.Instant                    // keys that cannot be read: when people hear of them again
 
 	Voters VoterMemory
+}
+
+// StorageMemory is since when a node has said without a break that a storage is good, or that it has lost it.
+type StorageMemory struct {
+	Lost  bool
+	Since ha.Instant
 }
 
 // NodeMemory is this leadership's view of one node over time.

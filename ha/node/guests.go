@@ -17,6 +17,8 @@ const (
 	workerPatience = time.Minute
 	passedPatience = time.Minute // that what stopped a guest in passing has, after its own end, until the guest runs again
 	heldUpAfter    = 5 * time.Second
+	tellKills      = 5               // rounds of killing after which people hear of a process that does not end
+	slowKillPause  = 5 * time.Second // between rounds after that
 	hardKillAfter  = 5               // rounds of killing after which a process that waits for a migration goes, too
 	steadyAfter    = 5 * time.Minute // running so long, old failures are forgotten
 )
@@ -69,6 +71,9 @@ func (m *machine) arriving(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 		if m.mayAct() {
 			m.begin(id, g, rec, StepExpect)
 		}
+		return
+	}
+	if rec.Move.Stop { // it never comes by itself
 		return
 	}
 	if next := g.Seen.At.Add(arrivalPause); m.now < next {
@@ -185,6 +190,8 @@ func (m *machine) moveAway(id ha.VMID, g *Guest, rec ha.GuestRecord) {
 		g.Job = Job{Generation: rec.Generation, Seq: g.Job.Seq + 1, RunningAt: g.Job.RunningAt, MoveDone: g.Job.MoveDone}
 	}
 	switch {
+	case rec.Move.Stop && g.Written.Generation == rec.Generation && g.Written.Phase.Gone():
+		// it is released, with its config here: the leader assigns it, and until then nothing begins here
 	case g.Job.Step != StepNone:
 		m.resume(id, g, rec)
 	case g.Job.MoveDone != rec.Generation && g.Seen.ConfigHere:

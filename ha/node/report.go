@@ -16,6 +16,7 @@ type Circumstances struct {
 	Guard      ha.GuardStatus
 	Obeys      bool // the guard has taken the word that messages in its slots end this node
 	Inventory  ha.Inventory
+	Sights     map[string]Sight // of the node's own looks, by storage
 	Corosync   ha.CorosyncView
 	Clients    []string // every address from which this boot writes to shared storages
 	EtcdDown   bool     // this node is a voter of the store, and its etcd does not run
@@ -34,7 +35,7 @@ func (c Config) Report(x Circumstances) ha.NodeReport {
 		SystemUUID: x.SystemUUID, Timing: c.Timing, Leaving: x.Leaving, Witness: c.Witness, Isolation: c.Isolation,
 		Armed:          x.Guard.Connected && x.Guard.Armed && !x.Leaving && x.Trusted && c.Isolation != ha.IsolationKeep && SameWaits(x.Guard.Timing, c.Timing),
 		WatchdogDriver: x.Guard.Driver, Watches: watches, Memory: x.Inventory.Memory, Quorate: x.Corosync.Quorate, CorosyncOnline: x.Corosync.Online, CorosyncVotes: x.Inventory.Votes,
-		Storages: x.Inventory.Storages, Guests: x.Inventory.Guests, Managed: x.Inventory.Managed,
+		Storages: seenStorages(x.Inventory.Storages, x.Sights), Guests: x.Inventory.Guests, Managed: x.Inventory.Managed,
 		Clients: x.Clients, Epoch: x.Epoch.Taken, WentBack: x.Epoch.lost(), Highest: x.Highest, EtcdDown: x.EtcdDown, Problems: x.Problems}
 }
 

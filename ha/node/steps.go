@@ -31,6 +31,10 @@ func (m *machine) begin(id ha.VMID, g *Guest, rec ha.GuestRecord, step StepName)
 			m.report(id, g, rec.Generation, ha.PhaseStarting, g.Job.Failure)
 		}
 	case StepStop:
+		if rec.Move != nil { // announced already; a leader gives up no move that has begun
+			m.report(id, g, rec.Generation, ha.PhaseMigrating, "")
+			break
+		}
 		m.report(id, g, rec.Generation, ha.PhaseStopping, "")
 	}
 }
@@ -81,6 +85,8 @@ func (m *machine) stepDone(e StepDone) {
 	case e.Outcome == Transient && e.Step == StepMigrate: // it may run: asking again would meet its own lock
 		g.Job.Step, g.Job.NotBefore = StepSettle, m.now.Add(transientPause)
 		g.Job.MoveError = e.Message
+	case e.Step == StepStop && rec.Move != nil: // whatever became of it, the scan tells, and what is left is killed
+		m.advance(&g, rec, e)
 	case e.Outcome == Working && e.Step == StepStart: // it goes on: whether the guest runs is all that counts now
 		g.Job.Step = StepConfirm
 	case e.Outcome == Transient && m.hopeless(g.Job, rec):
@@ -115,6 +121,10 @@ func (m *machine) advance(g *Guest, rec ha.GuestRecord, e StepDone) {
 		j.Step = StepNone
 		g.Seen.Running = g.Seen.Running && e.Outcome != Done
 		g.Seen.At = m.now
+		if rec.Move != nil {
+			j.Step, j.Failure = StepScan, "its storage is lost here"
+			return
+		}
 		if e.Outcome != Done {
 			j.NotBefore = m.now.Add(causePause)
 		}
@@ -178,7 +188,9 @@ func (m *machine) chain(g *Guest, rec ha.GuestRecord, e StepDone) {
 	switch e.Step {
 	case StepVerify:
 		j.Step = StepUnlock
-		if rec.Move != nil {
+		if rec.Move != nil && rec.Move.Stop {
+			j.Step = StepStop
+		} else if rec.Move != nil {
 			j.Step = StepMigrate
 		} else if !g.Seen.ConfigHere {
 			j.Step = StepClaim
@@ -275,6 +287,10 @@ func (m *machine) scanned(g *Guest, rec ha.GuestRecord, e StepDone) {
 		j.Step = StepKill
 		if j.Kills > 0 { // what does not die at once is given time
 			j.NotBefore = m.now.Add(killPause)
+		}
+		if rec.Move != nil && j.Kills >= tellKills {
+			m.report(rec.ID, g, rec.Generation, ha.PhaseMigrating, "it does not end although it was killed: "+e.Message+"; nothing is started elsewhere before")
+			j.NotBefore = m.now.Add(slowKillPause)
 		}
 		if g.Seen.ConfigHere && g.Job.Failure == "" { // ours and not a failed start: leave it to the next look
 			j.Step, j.NotBefore = StepNone, m.now.Add(time.Second)

@@ -18,6 +18,7 @@ import (
 type Inventory struct {
 	Memory   int64              // bytes of RAM
 	Storages []ha.StorageReport // sorted by name
+	Places   []ha.StoragePlace  // where storages lie that this node may use, as storage.cfg has them
 	Guests   []ha.GuestSeen     // with a config in this node's own directory, sorted by VMID
 	Votes    *ha.CorosyncVotes  // of corosync.conf; nil on a node without one
 	Managed  []ha.VMID          // guests of Proxmox's own HA, wherever their configs lie, ascending
@@ -58,6 +59,9 @@ func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
 			Shared: r.Shared.yes(), Active: r.usable()})
 	}
 	slices.SortFunc(inv.Storages, func(a, b ha.StorageReport) int { return strings.Compare(a.Name, b.Name) })
+	if inv.Places, err = d.places(ctx); err != nil {
+		return Inventory{}, err
+	}
 	choice, err := d.chooser(ctx)
 	if err != nil {
 		return Inventory{}, err

@@ -36,6 +36,7 @@ var everyCall = map[string]func(context.Context, *Driver) error{
 		_, err := d.StopCause(ctx, 100, time.Unix(0, 0))
 		return err
 	},
+	"Volumes": func(ctx context.Context, d *Driver) error { _, err := d.Volumes(ctx, 100, ha.QEMU); return err },
 	"StoragesActive": func(ctx context.Context, d *Driver) error {
 		_, err := d.StoragesActive(ctx, []string{"shared"})
 		return err

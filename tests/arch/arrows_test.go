@@ -31,6 +31,7 @@ var arrows = []row{
 	{"ha/gossip/...", []string{"ha"}},
 	{"ha/etcd/...", []string{"ha"}},
 	{"ha/proxmox/...", []string{"ha"}},
+	{"ha/storage/...", []string{"ha"}},
 	{"ha/api/...", []string{"ha", "ha/setup/doctor"}}, // whose facts it carries
 	{"ha/alert/...", []string{"ha"}},
 	{"ha/setup/doctor", []string{"ha", "ha/placement"}}, // pure: it asks placement what would not fit

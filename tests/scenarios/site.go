@@ -65,7 +65,7 @@ var siteWords = map[string]string{
 	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "N|none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
 	"device": "NAME power|outlet|storage|poison|reset for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
 	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE|none",
-	"max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
+	"storage-looks": "(daemons look at the storages themselves)", "max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
 }
 
 // line takes one line of the block.
@@ -78,6 +78,8 @@ func (t *site) line(n int, f []string) error {
 	switch f[0] {
 	case "witness":
 		t.witness = true
+	case "storage-looks":
+		t.spec.Looks = true
 	case "guest":
 		t.guests = append(t.guests, guestLine{n, f[1:]})
 	case "device":

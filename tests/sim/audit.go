@@ -44,6 +44,7 @@ type audit struct {
 	limits    limitsSeen
 	resets    map[ha.NodeName]resetSight
 	voters    votersSeen
+	storages  storagesSeen
 }
 
 // leaseSight is whether the store holds a node's lease key, for which boot, and since when it is so.
@@ -64,7 +65,7 @@ func (w *World) Audit() {
 		sights: map[ha.NodeName]fenceSight{}, asking: map[string]time.Duration{}, wrote: map[ha.NodeName]wroteNode{},
 		inactive: map[onNode]time.Duration{}, freeSince: map[ha.VMID]freed{}, fencedAt: map[ha.NodeName][]time.Duration{}, failed: map[ha.VMID]int{},
 		readAt: map[readFor]time.Duration{}, takenAt: map[ha.Incarnation]time.Duration{}, early: map[ha.Incarnation]bool{}, managed: map[ha.VMID]managedSight{},
-		foretold: map[ha.Incarnation]foretold{}, limits: newLimitsSeen(), resets: map[ha.NodeName]resetSight{}}
+		foretold: map[ha.Incarnation]foretold{}, limits: newLimitsSeen(), resets: map[ha.NodeName]resetSight{}, storages: newStoragesSeen()}
 	w.judge.audit = a
 	for _, d := range w.machine.devices {
 		d.asked = a.looked
@@ -142,6 +143,7 @@ func (a *audit) remember(truth *ha.Snapshot) {
 		}
 		a.nodes[n] = truth.Nodes[n].Rec
 		a.seePlaces(truth, n)
+		a.sayStorages(truth, n)
 		if rep, ok := truth.Reports[n]; ok && !rep.Rec.Quorate {
 			if _, known := a.unfit[n]; !known {
 				a.unfit[n] = now

@@ -33,6 +33,9 @@ func (a *audit) guest(x Applied, truth *ha.Snapshot, id ha.VMID) {
 		}
 	case moved && rec.Move != nil:
 		a.givenTo(x, truth, old, rec, rec.Move.Target)
+		if rec.Move.Stop {
+			a.flees(x, truth, rec)
+		}
 	}
 	a.seeFailed(truth, old, rec)
 	if rec.Epoch == old.Epoch && (moved || slices.ContainsFunc(old.Holders, func(h ha.Holder) bool { return !holds(rec, h) })) {

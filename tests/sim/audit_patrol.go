@@ -10,6 +10,7 @@ import (
 // patrol looks at what no single event shows.
 func (a *audit) patrol() {
 	now := a.w.loop.Now()
+	a.seeStorages()
 	for _, h := range a.w.machine.Hosts() {
 		if !h.On() {
 			delete(a.onSince, h.Name)

@@ -29,6 +29,7 @@ type Daemon struct {
 	guard    ha.GuardStatus
 	obeys    bool // the guard was told that messages in its slots end this node, and nothing else since
 	inv      ha.Inventory
+	sights   map[string]node.Sight
 	looked   bool
 	looking  bool
 	lookSoon bool
@@ -123,6 +124,7 @@ func (d *Daemon) begin(kept node.Kept) {
 	d.corosyncLoop()
 	d.lookLoop()
 	d.healthLoop()
+	d.storageLoops()
 }
 
 func (d *Daemon) now() ha.Instant { return d.p.clock.Now() }

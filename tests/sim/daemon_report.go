@@ -42,7 +42,7 @@ func (r *reporter) written(rep ha.NodeReport) { r.last, r.stored = ha.Encode(rep
 func (r *reporter) build(lease ha.LeaseID) ha.NodeReport {
 	d := r.d
 	x := node.Circumstances{Lease: lease, Version: d.w.version(d.h), SystemUUID: d.h.spec.UUID, Leaving: d.leaving,
-		Trusted: d.guard.Driver != "" && d.guard.Driver != "softdog", Epoch: d.state.Epoch, Guard: d.guard, Obeys: d.obeys, Inventory: d.inv, Corosync: d.coro, EtcdDown: d.etcdDown}
+		Trusted: d.guard.Driver != "" && d.guard.Driver != "softdog", Epoch: d.state.Epoch, Guard: d.guard, Obeys: d.obeys, Inventory: d.inv, Sights: d.sights, Corosync: d.coro, EtcdDown: d.etcdDown}
 	x.Clients = d.w.clients(d.h)
 	x.Epoch.Since = 0
 	if e := d.state.Epoch; e.WentBack || e.Known > 1 {

@@ -43,7 +43,7 @@ func (d *Daemon) do(f node.Do) {
 			d.lookNow()
 		}
 	}
-	limit = d.p.After(timeoutOf(f.Step), func() {
+	limit = d.p.After(timeoutOf(f), func() {
 		if f.Step == node.StepStart {
 			done(node.Working, errStepTime)
 			return
@@ -53,11 +53,16 @@ func (d *Daemon) do(f node.Do) {
 	d.p.Post(func() { d.step(f, done) })
 }
 
-func timeoutOf(s node.StepName) time.Duration {
-	switch s {
+func timeoutOf(f node.Do) time.Duration {
+	switch f.Step {
 	case node.StepStart:
 		return startTimeout
-	case node.StepMigrate, node.StepStop:
+	case node.StepStop:
+		if f.Record.Move != nil {
+			return stepTimeout
+		}
+		return migrateTimeout
+	case node.StepMigrate:
 		return migrateTimeout
 	}
 	return stepTimeout
@@ -84,6 +89,12 @@ func (d *Daemon) step(f node.Do, done ended) {
 	case node.StepUnlock:
 		d.pve.ClearLock(id, kind, func(_ string, err error) { result(err) })
 	case node.StepStorages:
+		for _, s := range f.Record.Storages {
+			if d.sights[s].State.Lost() {
+				done(node.Failed, "storage "+s+" does not work here")
+				return
+			}
+		}
 		d.pve.StoragesActive(f.Record.Storages, func(inactive []string, err error) {
 			if err == nil && len(inactive) > 0 {
 				done(node.Failed, "storage not active: "+inactive[0])

@@ -24,12 +24,13 @@ type Disk struct {
 	revoked map[ha.Incarnation]bool
 	since   []time.Duration // by host: since when it cannot be reached; -1: it can
 	notice  []time.Duration // by host: when Proxmox there shows it inactive
+	fails   []bool          // by host: it answers with errors, as one whose paths are gone and that nobody waits for
 }
 
 func newDisk(m *Machine, s StorageSpec, hosts int) *Disk {
 	d := &Disk{Name: s.Name, m: m, spec: s, end: "disk:" + s.Name, revoked: map[ha.Incarnation]bool{}}
 	for range hosts {
-		d.since, d.notice = append(d.since, -1), append(d.notice, 0)
+		d.since, d.notice, d.fails = append(d.since, -1), append(d.notice, 0), append(d.fails, false)
 	}
 	return d
 }
@@ -54,8 +55,18 @@ func (d *Disk) Unrevoke(inc ha.Incarnation) {
 	d.m.epoch++
 }
 
-// reached says whether the host gets answers from the storage now.
-func (d *Disk) reached(h *Host) bool {
+// Fail makes the storage answer a host with errors, or no more.
+func (d *Disk) Fail(h *Host, on bool) {
+	d.fails[h.index] = on
+	d.m.epoch++
+	d.m.look()
+}
+
+// reached says whether the host can work with the storage now.
+func (d *Disk) reached(h *Host) bool { return d.answers(h) && !d.fails[h.index] }
+
+// answers says whether the host gets answers from the storage now, be they errors.
+func (d *Disk) answers(h *Host) bool {
 	if d.spec.Nodes != nil && !slices.Contains(d.spec.Nodes, h.Name) {
 		return false
 	}

@@ -165,7 +165,7 @@ func (p *process) stuck() bool {
 	if p.what != whatGuest {
 		return false
 	}
-	return p.g.spec.NeverStops || slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return !d.out(p.b) && !d.reached(p.h) })
+	return p.g.spec.NeverStops || slices.ContainsFunc(p.g.disks, func(d *Disk) bool { return !d.out(p.b) && !d.fails[p.h.index] && !d.answers(p.h) })
 }
 
 // writes says whether the process is able to write the guest's disks, or will be when its host goes on.

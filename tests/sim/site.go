@@ -23,6 +23,7 @@ func owned(seed uint64) Spec {
 	(&draw{r: rand.New(rand.NewPCG(seed, 0x4a4e))}).hardware(&s)
 	d.faults(&s)
 	(&draw{r: rand.New(rand.NewPCG(seed^0x11417, 0xfe4ce))}).limits(&s)
+	(&draw{r: rand.New(rand.NewPCG(seed, 0xd15c))}).looks(&s)
 	return s
 }
 

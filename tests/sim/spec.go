@@ -24,6 +24,7 @@ type Spec struct {
 	Commands []Command                   // faults and people, by time
 	Keep     bool                        // isolation: keep
 	Old      []string                    // hosts that run the older version of the daemon
+	Looks    bool                        // daemons look at storages themselves
 
 	MaxRestart, MaxRelocate, ParallelStarts, ParallelMoves int
 

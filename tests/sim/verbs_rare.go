@@ -8,7 +8,7 @@ import (
 	"bascule/ha/node"
 )
 
-// Rare things, which no random run draws: a scenario or a mutant asks for them by name. None of them is a lie of a device for the judge:
+// Rare things, which few random runs draw or none: a scenario or a mutant asks for them by name. None of them is a lie of a device for the judge:
 // the rules hold through each.
 func init() {
 	for name, v := range map[string]verb{
@@ -65,6 +65,12 @@ func init() {
 			w.machine.epoch++
 			if d := w.daemons[h.index]; d != nil && d.p.Alive() {
 				d.p.Post(d.rep.wake)
+			}
+		}},
+		// a storage answers a node with errors: its paths are gone, and nobody waits for them
+		"fail-storage": {"STORAGE NODE", true, func(w *World, c Command, on bool) {
+			if d := w.machine.Disk(c.Args[0]); d != nil {
+				d.Fail(w.host(c, 1), on)
 			}
 		}},
 		"give-access": {"STORAGE NODE", false, func(w *World, c Command, _ bool) {

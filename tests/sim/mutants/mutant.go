@@ -29,7 +29,7 @@ var shipped = []string{"ha", "ha/leader", "ha/node", "ha/ladder", "ha/placement"
 
 // all is the whole catalogue.
 func all() []Mutant {
-	return slices.Concat(oneplace, permits, guards, proofs, fencing, resets, endless, taken, terms, unguarded, ownership, places, brains, withoutStore, hardware, resigned, limited, keepers)
+	return slices.Concat(oneplace, permits, guards, proofs, fencing, resets, endless, taken, terms, unguarded, ownership, places, brains, withoutStore, hardware, resigned, limited, keepers, fled)
 }
 
 // Mutate returns the changed files' contents by path below root. It fails when the catalogue does not follow the code any more.

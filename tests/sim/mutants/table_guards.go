@@ -14,7 +14,7 @@ var unguarded = []Mutant{
 		Edits: []Edit{{"ha/leader/guests.go", "\t\tr.rest(g.ID, ha.KeyGuestReport(h.Node, g.ID), r.Store.GuestReports[h.Node][g.ID].Rev)\n\t\treturn released(ha.Holder", "\t\treturn released(ha.Holder"}},
 		Probe: probe.Probe{Site: []string{"sound"}, Script: []string{"20s drain $a for 60s"}}, Counts: []string{"R4"}},
 	{Name: "target-not-guarded", Rule: "R4", Breaks: "a planned move does not rest on its target's record",
-		Edits: []Edit{{"ha/leader/moves.go", "\tr.rest(g.ID, ha.KeyNode(p.Node), r.Store.Nodes[p.Node].Rev)\n", ""}},
+		Edits: []Edit{{"ha/leader/moves.go", "\tr.rest(g.ID, ha.KeyNode(m.Target), r.Store.Nodes[m.Target].Rev)\n", ""}},
 		Probe: probe.Probe{Site: []string{"sound"}, Script: []string{"20s drain $a for 60s"}}, Counts: []string{"R4"}},
 	{Name: "fence-removed-unguarded", Rule: "R4", Breaks: "a fence record is removed without a guard on its revision",
 		Edits: []Edit{{"ha/leader/commits.go", "\t\tc.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyFence(n), Rev: old.Rev})\n", "\t\tif f != nil {\n\t\t\tc.Txn.Guards = append(c.Txn.Guards, ha.Guard{Key: ha.KeyFence(n), Rev: old.Rev})\n\t\t}\n"}},

@@ -14,7 +14,7 @@ var oneplace = []Mutant{
 		Edits: []Edit{{"ha/leader/recover.go", "return h.Node == n && h.Incarnation == inc || released(h) ||", "return true || released(h) ||"}},
 		Probe: probe.Probe{Script: []string{"20s drain $a for 60s"}}, Counts: []string{"R1", "R3"}},
 	{Name: "drain-target-no-holder", Rule: "R1", Breaks: "the target of a planned move is no holder",
-		Edits: []Edit{{"ha/leader/moves.go", "\t\t{Node: p.Node, Incarnation: nodes[i].Incarnation, Generation: g.Generation},\n", ""}},
+		Edits: []Edit{{"ha/leader/moves.go", "\t\t{Node: m.Target, Incarnation: m.Inc, Generation: g.Generation},\n", ""}},
 		Probe: probe.Probe{Script: []string{"20s drain $a for 60s"}}, Counts: []string{"R1", "R3"}},
 	{Name: "generation-not-raised", Rule: "R1", Breaks: "an assignment keeps the generation of the last",
 		Edits: []Edit{{"ha/leader/recover.go", "\tg.Generation++\n", ""}},

@@ -19,7 +19,7 @@ import (
 // Probe says what to look at. Script is empty for the faults that the seed draws; else these commands, in which "a~b" is a duration or
 // time between the two, $a $b $c are different nodes with guests, $g a guest of $a $bmc its power device and $robot its reset service. Site lists restrictions:
 // watchdog=KIND, devices=none|bmc|outlet|ceph|pill|pills|robot|hasty (a pill with too short a msgwait), joined by +, clients=N addresses for each node, timing=PROFILE,
-// grace=TIME, nodes=N, max-concurrent=N, min-healthy=PERCENT, priority-delay=TIME, after=on; what draws or replaces more stands first.
+// grace=TIME, nodes=N, max-concurrent=N, min-healthy=PERCENT, priority-delay=TIME, after=on, looks (at storages); what draws or replaces more stands first.
 type Probe struct {
 	Site   []string `json:"site,omitempty"`
 	Script []string `json:"script,omitempty"`
@@ -124,6 +124,8 @@ func (p Probe) site(seed uint64) (sim.Spec, error) {
 			if err := limit(&s, k, v); err != nil {
 				return s, fmt.Errorf("site %q: %w", r, err)
 			}
+		case "looks":
+			s.Looks = true
 		case "sound": // guests without faults of their own
 			for i := range s.Guests {
 				g := &s.Guests[i]
