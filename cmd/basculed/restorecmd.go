@@ -52,7 +52,11 @@ func restore(w io.Writer, cfg *config.Config, snapshot string, voters []string, 
 	for _, v := range done.Voters {
 		names = append(names, string(v))
 	}
-	fmt.Fprintf(w, "restored on %s: epoch %d, revision %d, voters %s\n", cfg.Node, done.Epoch, done.Revision, strings.Join(names, " "))
+	if done.Epoch == 0 {
+		fmt.Fprintf(w, "%s is none of the new store's voters (%s): nothing is restored here\n", cfg.Node, strings.Join(names, " "))
+	} else {
+		fmt.Fprintf(w, "restored on %s: epoch %d, revision %d, voters %s\n", cfg.Node, done.Epoch, done.Revision, strings.Join(names, " "))
+	}
 	if done.SetAside != "" {
 		fmt.Fprintf(w, "the former data are in %s\n", done.SetAside)
 	}

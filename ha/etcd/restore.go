@@ -39,7 +39,7 @@ type Restore struct {
 
 // Restored is what a restore has made. It is the same on each voter.
 type Restored struct {
-	Epoch    ha.Epoch      // the store's new one
+	Epoch    ha.Epoch      // the store's new one; 0 on a member that is none of its voters: only its former data were set aside
 	Revision int64         // of the store when it starts
 	Voters   []ha.NodeName // who must be started
 	SetAside string        // where this voter's former data are; "" when there were none
@@ -51,18 +51,23 @@ var ErrRestore = errors.New("not restored")
 // RestoreVoter makes a voter's data directory from a copy of the store (R8), offline. The result depends on the copy and on what Restore
 // says alone, so that all voters that restore the same begin with the same: the revision is moved ahead, every lease and what hangs on it
 // (the leader, the nodes' leases) is gone, the cluster record has a new epoch. The voters form an etcd cluster with an identity of its
-// own, so that a voter that still has the former data can never take part. Former data are set aside.
+// own, so that a voter that still has the former data can never take part. Former data are set aside, also those of a member that is none of
+// the new store's voters (a spare that had come to vote): enough such members would be a majority of the former store.
 func RestoreVoter(r Restore) (Restored, error) {
 	token, err := r.check()
 	if err != nil {
 		return Restored{}, err
 	}
 	c := r.Config
+	if !slices.Contains(r.Voters, c.Self) {
+		old, err := r.putAside()
+		return Restored{Voters: r.Voters, SetAside: old}, err
+	}
 	fresh := c.DataDir + ".restore"
 	if err := os.RemoveAll(fresh); err != nil {
 		return Restored{}, fmt.Errorf("%w: what an earlier try has left: %w", ErrRestore, err)
 	}
-	own, _ := c.own()
+	own, _ := c.own() // check has seen it among the configured ones
 	c.Initial = r.Voters
 	u := httpsURL(own.Address, c.PeerPort)
 	err = snapshot.NewV3(zap.NewNop()).Restore(snapshot.RestoreConfig{SnapshotPath: r.Snapshot, Name: string(c.Self), OutputDataDir: fresh,
@@ -92,12 +97,11 @@ func (r *Restore) check() (token string, err error) {
 			}
 		}
 	}
-	_, voter := c.own()
 	switch {
 	case c.External != nil:
 		return "", fmt.Errorf("%w: the store is an etcd that others run: it is restored with their tools (etcdutl snapshot restore --bump-revision --mark-compacted)", ErrRestore)
-	case !voter || !slices.Contains(r.Voters, c.Self):
-		return "", fmt.Errorf("%w: %s is none of the voters %v: restore on these", ErrRestore, c.Self, r.Voters)
+	case len(r.Voters) == 0 || c.DataDir == "":
+		return "", fmt.Errorf("%w: it takes at least one voter, and a data directory", ErrRestore)
 	case r.Times < 1:
 		return "", fmt.Errorf("%w: a copy is restored the first time or a later one, not the %d-th", ErrRestore, r.Times)
 	}
@@ -173,12 +177,23 @@ func (r *Restore) markStarted(be backend.Backend) {
 
 // takePlace puts the new data into the place of the former and says where those are.
 func (r *Restore) takePlace(fresh string) (old string, err error) {
-	dir := r.Config.DataDir
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		old = dir + ".old"
+	if old, err = r.putAside(); err != nil {
+		return old, err
 	}
-	if err := errors.Join(setAside(dir), os.Rename(fresh, dir)); err != nil {
-		return old, fmt.Errorf("%w: putting the former store's data aside: %w: they are in %s or %s.old", ErrRestore, err, dir, dir)
+	if err := os.Rename(fresh, r.Config.DataDir); err != nil {
+		return old, fmt.Errorf("%w: putting the new data in place: %w: try again", ErrRestore, err)
 	}
 	return old, nil
+}
+
+// putAside moves the former data away and says where they are; "" when there are none.
+func (r *Restore) putAside() (old string, err error) {
+	dir := r.Config.DataDir
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err := setAside(dir); err != nil {
+		return "", fmt.Errorf("%w: putting the former store's data aside: %w: they are in %s or %s.old", ErrRestore, err, dir, dir)
+	}
+	return dir + ".old", nil
 }

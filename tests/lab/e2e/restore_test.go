@@ -106,6 +106,46 @@ func TestRestoreWithAMemberProvenOff(t *testing.T) {
 	t.Logf("all guests, node3's %v among them, run %s after two of three came up", ran["node3"], took)
 }
 
+// Two of three voters have lost their data for good: the one that is left begins alone, and lets the others in again. Its guests are where they were.
+func TestRestoreOnOneVoter(t *testing.T) {
+	b := up(t, lab.Options{})
+	file := filepath.Join(b.Options.Dir, "backup.tar.gz")
+	if text, code := b.hactl("node1", "backup", file, "--config", b.Node("node1", "basculed.yaml")); code != 0 {
+		t.Fatalf("hactl backup: %d %s", code, text)
+	}
+	if out, err := exec.CommandContext(b.ctx, "tar", "-tzf", file).CombinedOutput(); err != nil || !strings.Contains(string(out), "basculed.yaml") {
+		t.Fatalf("tar -tzf: %v\n%s", err, out)
+	}
+	for _, n := range b.Names() {
+		_, err := b.Kill(b.ctx, n)
+		b.must(err)
+	}
+	for _, n := range []string{"node2", "node3"} {
+		b.must(os.RemoveAll(b.Node(n, "data", "etcd")))
+	}
+	for _, n := range b.Names() {
+		c := exec.CommandContext(b.ctx, filepath.Join(bin(), "hactl"), "restore", file, "--yes", "--voters", "node1", "--again", "2",
+			"--config", b.Node(n, "basculed.yaml"), "--basculed", filepath.Join(bin(), "basculed"))
+		want := "epoch 3"
+		if n != "node1" {
+			want = "nothing is restored here"
+		}
+		if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+			t.Fatalf("hactl restore on %s: %v\n%s", n, err, out)
+		}
+	}
+	for _, n := range b.Names() {
+		b.must(b.PowerOn(b.ctx, n))
+	}
+	t.Logf("every guest runs once %s after all came up", b.within(3*time.Minute, "every guest runs once", b.runOnce(b.Options.GuestIDs())))
+	for _, n := range []string{"node2", "node3"} {
+		if text, code := b.hactl("node1", "etcd", "add", n); code != 0 {
+			t.Fatalf("hactl etcd add %s: %d %s", n, code, text)
+		}
+	}
+	t.Logf("all in order %s later", b.healthy(time.Minute))
+}
+
 // A new gossip key for real daemons under load: no guest is touched, nobody is suspected, and each daemon keeps the key over a restart.
 func TestRotateGossipKeyUnderDaemons(t *testing.T) {
 	b := up(t, lab.Options{})
