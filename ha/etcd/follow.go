@@ -26,7 +26,7 @@ type noted struct {
 // note takes in etcd's list: connections go to its members, whoever they are by now, and to no spare. Thirty spares that are asked once a
 // second whether they have a member by now would cost a cluster more than its store.
 func (s *Store) note(list []Member) {
-	s.noted.Store(&noted{list, time.Now()})
+	s.noted.Store(&noted{slices.Clone(list), time.Now()}) // the caller goes on writing in its own
 	if err := s.pool.use(s.cfg.asked(list)); err != nil {
 		s.cfg.Log.WithError(err).Warn("cannot prepare the connection to a new voter")
 	}

@@ -115,7 +115,6 @@ func (s *Store) take(ctx context.Context, next step) error {
 	if e == nil {
 		return ha.ErrUnavailable
 	}
-	s.cfg.Log.WithField("member", string(next.node)).Infof("etcd's voters change: %s", next.kind)
 	c := pb.NewClusterClient(e.conn())
 	var err error
 	switch next.kind {
@@ -130,6 +129,9 @@ func (s *Store) take(ctx context.Context, next step) error {
 		_, err = c.MemberPromote(ctx, &pb.MemberPromoteRequest{ID: next.id})
 	case stepRemove:
 		_, err = c.MemberRemove(ctx, &pb.MemberRemoveRequest{ID: next.id})
+	}
+	if err == nil {
+		s.cfg.Log.WithField("member", string(next.node)).Infof("etcd's voters change: %s", next.kind)
 	}
 	return err
 }

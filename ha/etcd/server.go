@@ -149,7 +149,8 @@ func (s *server) watch(cfg Config) {
 	why := err.Error() + "; restart the daemon"
 	s.down.Store(&why)
 	s.end() // a stopped member must not go on listening: it could only answer wrongly
-	cfg.Log.WithError(err).Error("the embedded etcd server has stopped by itself and this node does not vote: if its vote was given to another node, the next lines say so and all is well; else see the log before this line and restart the daemon")
+	// Whether that is wrong, or its vote was given to another node while it was away, keepMember finds out and says.
+	cfg.Log.WithError(err).Info("the embedded etcd server has stopped by itself; asking the others whether it is still one of them")
 }
 
 // close hands raft's leadership over and stops. etcd waits some seconds for its clients' watches to end: when ctx ends
