@@ -141,7 +141,7 @@ type NodeRecord struct {
 	Lease       LeaseID       `json:"lease"`
 	SystemUUID  string        `json:"system_uuid,omitempty"` // of the machine that carries the name; a newcomer must match it
 	Drain       bool          `json:"drain,omitempty"`       // an operator's wish; survives leaders
-	Outage      bool          `json:"outage,omitempty"`      // while suspect: everything was down, and nothing has been heard of it since; it may be booting
+	Outage      bool          `json:"outage,omitempty"`      // while suspect: nobody led while others were down, too, and nothing has been heard of it since; it may be booting
 	Devices     []DeviceCheck `json:"devices,omitempty"`
 	Proofs      []Proof       `json:"proofs,omitempty"` // about past incarnations that are still holders of guests
 	Fences      []time.Time   `json:"fences,omitempty"` // when it was fenced, the last hour: it may be flapping

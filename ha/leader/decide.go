@@ -88,15 +88,12 @@ func newRound(l *Leader, now ha.Instant, s State, o Observation) *round {
 	}
 	maps.Copy(r.state.Nodes, s.Nodes)
 	r.lost, r.heard, r.said, r.damage = s.Lost, s.Told, s.Seen, damaged(o.Store.Unreadable)
-	r.state.Outage = s.Outage
 	for _, n := range sorted(o.Store.Nodes) {
 		c := o.Store.Nodes[n].Rec
 		c.Devices, c.Proofs = slices.Clone(c.Devices), slices.Clone(c.Proofs)
 		r.nodes[n] = &c
 	}
-	if s.Began == 0 {
-		r.state.Outage = r.afterOutage()
-	}
+	r.seeOutage(s)
 	for _, id := range sorted(o.Store.Guests) {
 		if r.damage.guests[id] != "" { // its record may be in order, but not what its commits rest on
 			continue

@@ -138,7 +138,7 @@ func (r *round) left(rec *ha.NodeRecord, mem *NodeMemory, rep ha.NodeReport) {
 
 // suspect treats a node with a hint of death: power is read at once; fencing begins when lease and gossip agree, after
 // fence_delay, which is longer for the node with the most important guests, after daemon_grace while corosync still lists the node, and
-// after boot_time when everything was down and it may still be booting.
+// after boot_time when nobody led while others were down, too, and it may still be booting.
 func (r *round) suspect(rec *ha.NodeRecord, mem *NodeMemory) {
 	n := rec.Node
 	why := "gossip lost it; its lease still stands"

@@ -21,7 +21,6 @@ func everythingWasDown(t *testing.T) *world {
 	for _, n := range []ha.NodeName{"n1", "n2", "n3"} {
 		w.device[string(n)+"-bmc"].power = ha.PowerOn
 	}
-	w.put(ha.KeyLeader, ha.LeaderRecord{Node: "n1", Incarnation: "again-n1", Lease: 1})
 	w.state, w.pending = State{}, nil
 	return w
 }
@@ -79,11 +78,32 @@ func TestAfterAnOutageOfEverythingProofsCountAndBootTimeEnds(t *testing.T) {
 	}
 }
 
-// A leader whose own boot was judged before begins after no outage: who dies then is fenced as always.
+// The survivor of two power losses leads again when one of the others is back: the last one, slower to boot, is not switched off either.
+func TestTheSurvivorOfAnOutageDoesNotSwitchOffWhoBoots(t *testing.T) {
+	w := newWorld(t, 3)
+	w.guest(103, ha.QEMU, "n3")
+	w.cut("n2")
+	w.cut("n3")
+	w.state = State{} // without the two there was no store and no leader
+	w.run(10)
+	w.boot("n2", "again-n2") // it registers a moment after the election
+	w.run(200)
+	w.wantNode("n2", ha.NodeOnline)
+	w.wantNode("n3", ha.NodeSuspect)
+	if len(w.sent) != 0 {
+		t.Errorf("sent %v", w.sent)
+	}
+}
+
+// An election alone is no outage, nor is one while a node that was known to be gone comes back: who dies then is fenced as always.
 func TestAnElectionIsNoOutage(t *testing.T) {
 	w := newWorld(t, 3)
-	w.put(ha.KeyLeader, ha.LeaderRecord{Node: "n1", Incarnation: boot("n1"), Lease: 1})
+	w.die("n2")
+	w.run(30)
+	w.wantNode("n2", ha.NodeFenced)
 	w.state = State{}
+	w.boot("n2", "again-n2")
+	w.device["n2-bmc"].power = ha.PowerOn
 	w.cut("n3")
 	w.run(120)
 	w.wantNode("n3", ha.NodeFenced)

@@ -33,7 +33,7 @@ type Leader struct {
 // only costs time.
 type State struct {
 	Began  ha.Instant // of this leadership's first round
-	Outage bool       // everything was down before it
+	Outage bool       // others were down, and nobody led, before it
 	Nodes  map[ha.NodeName]NodeMemory
 	Lost   map[ha.VMID]ha.Instant                   // since when the assigned node has let go of a guest whose config no living node reports
 	Seen   map[ha.NodeName]map[string]StorageMemory // what registered nodes have said of their storages without a break

@@ -105,7 +105,7 @@ func (a *audit) applied(x Applied) {
 		a.requests(truth)
 		a.ownKeys(x, truth)
 	}
-	a.outage.look(truth)
+	a.outage.look(truth, a.w.loop.Now(), a.w.spec.Timing.LeaseTTL)
 	switch x.Op {
 	case "expire":
 		a.outlives(x.Lease)

@@ -17,23 +17,29 @@ const (
 	flapsSpan  = time.Hour
 )
 
-// outageSight is whether the present leadership began after an outage of everything: the boot that leads was never judged by anybody, so
-// nobody led since before it came up.
+// outageSight is whether the present leadership began after an outage: a node that was last known as working had a boot that nobody had
+// judged, so nobody had led for as long as a boot takes.
 type outageSight struct {
-	term ha.Term
-	is   bool
-	back map[ha.NodeName]bool // let in since
+	term  ha.Term
+	since time.Duration
+	is    bool
+	back  map[ha.NodeName]bool // let in since
 }
 
-func (o *outageSight) look(truth *ha.Snapshot) {
-	if o.back != nil && o.term == truth.Term {
+// outageSeen is how long after its election a leader may still notice that: its TTL, and what the news take.
+const outageSeen = 5 * time.Second
+
+func (o *outageSight) look(truth *ha.Snapshot, now, ttl time.Duration) {
+	if o.back == nil || o.term != truth.Term {
+		*o = outageSight{term: truth.Term, since: now, back: map[ha.NodeName]bool{}}
+	}
+	if now > o.since+ttl+outageSeen {
 		return
 	}
-	l := truth.Leader
-	*o = outageSight{term: truth.Term, back: map[ha.NodeName]bool{}}
-	if l != nil {
-		rec, known := truth.Nodes[l.Node]
-		o.is = known && rec.Rec.Incarnation != l.Incarnation
+	for n, rec := range truth.Nodes {
+		lease, held := truth.Leases[n]
+		known := rec.Rec.State != ha.NodeFenced && rec.Rec.State != ha.NodeOffline && rec.Rec.State != ha.NodeMaintenance
+		o.is = o.is || held && known && lease.Rec.Incarnation != rec.Rec.Incarnation
 	}
 }
 
@@ -43,7 +49,7 @@ func (a *audit) seeFenced(x Applied, n ha.NodeName, old, rec ha.NodeRecord) {
 	if old.State == ha.NodeFenced && works(rec.State) {
 		a.outage.back[n] = true
 	}
-	withAll := old.Outage || a.outage.is && !a.outage.back[n] // everything was down: not its own doing
+	withAll := old.Outage || a.outage.is && !a.outage.back[n] // others were down, too: not its own doing
 	if rec.State == ha.NodeFenced && old.State != ha.NodeFenced && !inOrder && !withAll {
 		a.fencedAt[n] = append(a.fencedAt[n], a.w.loop.Now())
 	}

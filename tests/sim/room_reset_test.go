@@ -87,7 +87,8 @@ func TestRentedServersChangeNothingElse(t *testing.T) {
 	hosts, servers := 0, 0
 	for seed := uint64(1); seed <= 600; seed++ {
 		old := owned(seed)
-		now := RandomSpec(seed)
+		now := owned(seed)
+		rented(&now, seed)
 		hosts += len(now.Plans)
 		var kept []DeviceSpec
 		for _, dev := range now.Devices {

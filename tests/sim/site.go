@@ -9,10 +9,11 @@ import (
 	"bascule/ha/ladder"
 )
 
-// RandomSpec draws a site, its faults and its people from a seed.
+// RandomSpec draws a site, its faults and its people from a seed. Some sites lose the power of everything.
 func RandomSpec(seed uint64) Spec {
 	s := owned(seed)
 	rented(&s, seed)
+	outage(&s, seed)
 	return s
 }
 
