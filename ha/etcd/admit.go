@@ -164,7 +164,7 @@ func (s *Store) keepMember() {
 		var stopped uint64
 		sv := s.server.Load()
 		if sv != nil {
-			if sv.down.Load() == nil {
+			if sv.down.Load() == nil && !s.outcast(sv) {
 				continue
 			}
 			stopped = uint64(sv.etcd.Server.MemberID())
@@ -195,9 +195,24 @@ func (s *Store) keepMember() {
 	}
 }
 
+// outcast says whether a member that waits for the others to start is none of theirs any more. Mostly one of them tells it, and it stops by
+// itself; when all that it knew were replaced, nobody does.
+func (s *Store) outcast(sv *server) bool {
+	select {
+	case <-sv.etcd.Server.ReadyNotify():
+		return false
+	default:
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.callLimit())
+	defer cancel()
+	list, err := s.list(ctx)
+	own := uint64(sv.etcd.Server.MemberID())
+	return err == nil && s.cluster.is(uint64(sv.etcd.Server.Cluster().ID())) && !slices.ContainsFunc(list, func(m Member) bool { return m.ID == own })
+}
+
 // letGo ends a member that the others took out of etcd's list while it was away: another one votes in its place. Its data stay beside.
 func (s *Store) letGo(sv *server) {
-	sv.end() // until all of it has ended, its files are not free
+	sv.hardStop() // until all of it has ended, its files are not free
 	if err := setAside(s.cfg.DataDir); err != nil {
 		s.cfg.Log.WithError(err).Warn("the data of this node's former etcd member cannot be set aside; they are when it is let in again")
 	}

@@ -34,6 +34,13 @@ func (i *identity) check(id uint64, now time.Time) error {
 	return nil
 }
 
+// is says whether the cluster that answers is this one.
+func (i *identity) is(id uint64) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.id == id
+}
+
 // headed is every answer that says where it comes from.
 type headed interface{ GetHeader() *pb.ResponseHeader }
 

@@ -35,7 +35,7 @@ func (s *Store) asks() (out []string) {
 // leads takes the leadership; order is what a leader has recorded then.
 func (l *lab) leads(s *Store) ha.Term {
 	l.t.Helper()
-	id, err := s.Grant(within(l.t, 5*time.Second), time.Minute)
+	id, err := s.Grant(within(l.t, 5*time.Second), 10*time.Minute)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -48,11 +48,13 @@ func (l *lab) leads(s *Store) ha.Term {
 
 func (l *lab) order(s *Store, term ha.Term, old, by ha.NodeName) ha.VoterOrder {
 	l.t.Helper()
-	rev, err := s.Commit(within(l.t, 5*time.Second), ha.Txn{Term: term, Puts: []ha.Put{{Key: ha.KeyVoterChange, Value: ha.Encode(ha.VoterChange{Schema: ha.Schema, Old: old, By: by})}}})
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return ha.VoterOrder{Old: old, By: by, Term: term, Rev: rev}
+	o := ha.VoterOrder{Old: old, By: by, Term: term}
+	until(l.t, "the change is recorded", func() (ok bool) { // the store's own leader may just have died
+		var err error
+		o.Rev, err = s.Commit(within(l.t, 5*time.Second), ha.Txn{Term: term, Puts: []ha.Put{{Key: ha.KeyVoterChange, Value: ha.Encode(ha.VoterChange{Schema: ha.Schema, Old: old, By: by})}}})
+		return err == nil
+	})
+	return o
 }
 
 // well says whether a node sees nothing wrong, and is what it should be.
@@ -201,4 +203,27 @@ func TestMembersThatAreAllSparesAreFound(t *testing.T) {
 	again := l.open("node1")
 	l.ready(again)
 	until(t, "the former voter forms nothing", well(again, "client", "node1"))
+}
+
+// All that a lost voter knew were replaced one after the other while it was away: nobody is left who could tell it that it is out.
+func TestALostVoterThatKnowsNobodyIsASpareToo(t *testing.T) {
+	l := sparesLab(t, 3, 3)
+	l.all()
+	s := l.stores["node6"]
+	term := l.leads(s)
+	for i, old := range []ha.NodeName{"node2", "node1", "node3"} {
+		l.kill(old)
+		by := []ha.NodeName{"node4", "node5", "node6"}[i]
+		o := l.order(s, term, old, by)
+		until(t, "it is replaced", func() bool { return s.ReplaceLost(within(t, 60*time.Second), o) == nil })
+	}
+	if got := l.votes(s); !slices.Equal(got, []string{"node4", "node5", "node6"}) {
+		t.Fatalf("voters: %v", got)
+	}
+	back := l.open("node2")
+	l.ready(back)
+	until(t, "it is a client and a spare, and nothing is wrong", well(back, "client", "node1", "node2", "node3"))
+	if _, err := os.Stat(filepath.Join(l.dirs["node2"]+".old", "member")); err != nil {
+		t.Errorf("its old data are not set aside: %v", err)
+	}
 }
