@@ -16,7 +16,7 @@
 // R1, one place. A guest's record lists its holders: every (node, boot) that may have a process, a PVE worker or a mapped volume of it. A
 // target becomes a holder in the commit that assigns it (ha/leader assign, planMove), before it may act. MayReassign is the one test
 // for giving a guest to somebody new: each holder is covered by a Proof about that boot, or has itself committed that it released the guest
-// after a scan found nothing (ha/node scanned). Judge: onePlace (physical: two hosts able to write), assigned (who is dropped as a holder
+// after a scan found nothing (ha/node scanned), also when it leaves a living node that has lost its storage (ha/leader flee.go). Judge: onePlace (physical: two hosts able to write), assigned (who is dropped as a holder
 // is proven or has released, on paper and in truth). Mutants: reassign-first-holder-only … uncommitted-proofs.
 //
 // R2, permit. A node runs protected guests only under its permit, whose deadline counts from the sending of the last good renewal, less the

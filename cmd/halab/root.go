@@ -34,7 +34,7 @@ with guests, a network that can be cut, a BMC and a watchdog per node.
 	root.AddCommand(
 		newUp(d), newDown(d), newStatus(d), newEvents(d), newCheck(d),
 		newKill(d), newPowerOn(d), newCut(d), newHeal(d), newLink(d),
-		newBMC(d), newPVE(d), newOperator(d), newSignal(d),
+		newBMC(d), newPVE(d), newStorage(d), newOperator(d), newSignal(d),
 		newDemo(d), newColdStart(d), newBenchFailover(d), newBenchLoad(d), newIdle(d), newWorld(d),
 	)
 	return root

@@ -48,6 +48,7 @@ func newUp(d *dirFlag) *cobra.Command {
 	}
 	labFlags(c, &o)
 	c.Flags().StringVar(&o.Corosync, "corosync", "default", "how long /etc/pve blocks when a node dies: default 8 s, tuned 2.2 s")
+	c.Flags().BoolVar(&o.Storages, "storages", false, "a second shared storage, ceph-data, with half of the guests on it")
 	c.Flags().BoolVar(&o.Unprotected, "unprotected", false, "one guest more, without protection")
 	c.Flags().DurationVar(&o.StartTimeout, "start-timeout", time.Minute, "give up after this time")
 	return c

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -13,11 +15,13 @@ import (
 
 // fakeStorages is the storage "ceph" as each node reaches it: good when nothing is said, else "fails" or "hangs".
 type fakeStorages struct {
-	t    *testing.T
-	mu   sync.Mutex
-	how  map[ha.NodeName]string
-	open map[ha.NodeName]int // looks under way
-	all  map[ha.NodeName]int // looks begun
+	t       *testing.T
+	mu      sync.Mutex
+	held    []string // what the kernels still have mounted of any guest
+	cleared []string // what was cleared, as asked for
+	how     map[ha.NodeName]string
+	open    map[ha.NodeName]int // looks under way
+	all     map[ha.NodeName]int // looks begun
 }
 
 func newFakeStorages(t *testing.T) *fakeStorages {
@@ -71,18 +75,28 @@ func (s storagesAt) Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook 
 }
 
 // Held is the agent's port.
-func (s storagesAt) Held(ha.VMID) []string { return nil }
+func (s storagesAt) Held(ha.VMID) []string {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	return s.f.held
+}
 
 // Clear is the agent's port.
-func (s storagesAt) Clear(context.Context, ha.StoragePlace, []string, []string) ([]string, error) {
-	return nil, nil
+func (s storagesAt) Clear(_ context.Context, p ha.StoragePlace, images, dead []string) ([]string, error) {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.f.cleared = append(s.f.cleared, fmt.Sprint(s.n, " ", p.Name, images, dead))
+	return nil, errors.New("no answer") // which stops no start
 }
 
 // startLooking starts all agents with eyes for storages.
 func (w *world) startLooking() *fakeStorages {
 	f := newFakeStorages(w.t)
 	for _, n := range w.names {
-		w.start(n, func(c *Config) { c.Storages = f.at(n) })
+		w.start(n, func(c *Config) {
+			c.Storages = f.at(n)
+			c.Clients = func() []string { return []string{"ip:10.0.5." + string(n[1:])} }
+		})
 		time.Sleep(50 * time.Millisecond)
 	}
 	w.settle()
@@ -197,4 +211,70 @@ func TestAStartIsNotTriedOnALostStorage(t *testing.T) {
 	if out, msg := a.storages(t.Context(), d); out != node.Failed || !strings.Contains(msg, "storage nas does not work on n1: it gave no answer in time") {
 		t.Errorf("%s %q", out, msg)
 	}
+}
+
+// TestWhatADeadNodeLeftIsCleared: after the proof, before the start, by the dead node's own addresses; of a guest that left a living node nothing is.
+func TestWhatADeadNodeLeftIsCleared(t *testing.T) {
+	inColdWorld(t, 3, func(w *world) {
+		w.guest(101, ha.QEMU, "n2", true)
+		w.guest(103, ha.QEMU, "n3", true)
+		f := w.startLooking()
+		f.set("fails", "n3")
+		w.until(2*time.Minute, "103 has left n3", func(s ha.Snapshot) bool {
+			g := s.Guests[103].Rec
+			return g.Node != "n3" && g.State == ha.GuestStarted
+		})
+		f.mu.Lock()
+		if len(f.cleared) != 0 {
+			t.Errorf("cleared for one that left a living node: %q", f.cleared)
+		}
+		f.mu.Unlock()
+		f.set("", "n3")
+		w.pass(time.Minute)
+		at := w.where(103)
+		w.cutPower("n2")
+		w.until(time.Minute, "101 runs elsewhere", func(s ha.Snapshot) bool {
+			g := s.Guests[101].Rec
+			return g.Node != "n2" && g.State == ha.GuestStarted
+		})
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		found := false
+		for _, c := range f.cleared {
+			found = found || strings.HasSuffix(c, " ceph[vm-101-disk-0] [ip:10.0.5.2]")
+			if !strings.Contains(c, "[ip:10.0.5.2]") || strings.HasPrefix(c, "n2") {
+				t.Errorf("cleared %q", c)
+			}
+		}
+		if !found {
+			t.Errorf("cleared %q; 103 ran on %v", f.cleared, at)
+		}
+	})
+}
+
+// TestWhatIsMountedIsNotReleased: a file system that is left in the kernel keeps the guest where it is.
+func TestWhatIsMountedIsNotReleased(t *testing.T) {
+	inColdWorld(t, 3, func(w *world) {
+		w.guest(201, ha.LXC, "n2", true)
+		f := w.startLooking()
+		f.mu.Lock()
+		f.held = []string{"dm-1 (san-vm-201-disk-0)"}
+		f.mu.Unlock()
+		f.set("fails", "n2")
+		w.pass(3 * time.Minute)
+		s := w.snapshot()
+		if g := s.Guests[201].Rec; g.State != ha.GuestRelocating || g.Node != "n2" || !strings.Contains(g.Reason, "still mounted in this node's kernel: dm-1") {
+			t.Errorf("%s on %s: %s", g.State, g.Node, g.Reason)
+		}
+		if on := w.where(201); len(on) != 0 {
+			t.Errorf("it runs on %v", on)
+		}
+		f.mu.Lock()
+		f.held = nil
+		f.mu.Unlock()
+		w.until(time.Minute, "it runs elsewhere", func(s ha.Snapshot) bool {
+			g := s.Guests[201].Rec
+			return g.Node != "n2" && g.State == ha.GuestStarted
+		})
+	})
 }

@@ -38,16 +38,16 @@ func (r *round) leaveStorages() {
 			if g.Node != n || g.State != ha.GuestStarted || g.Move != nil {
 				continue
 			}
-			s := r.lostUnder(g)
+			lost := r.lostUnder(g)
 			switch {
-			case s == "":
+			case len(lost) == 0:
 				if strings.HasPrefix(g.Reason, staysWord) {
 					g.Reason = "runs on " + string(n)
 				}
 			case !r.mayFlee(g, rec):
-			case r.now < r.settledBy(n, s):
-				r.wakeAt(r.settledBy(n, s))
-			case under < max(1, r.ParallelMoves) && r.flee(g, s):
+			case r.now < r.settledBy(n, lost...):
+				r.wakeAt(r.settledBy(n, lost...))
+			case under < max(1, r.ParallelMoves) && r.flee(g, lost):
 				under++
 			}
 		}
@@ -82,9 +82,12 @@ func (r *round) storagesSeen() map[ha.NodeName]map[string]StorageMemory {
 	return out
 }
 
-// settledBy is when what a node says of a storage has stood for so long that every other node has looked since, too.
-func (r *round) settledBy(n ha.NodeName, storage string) ha.Instant {
-	return r.state.Seen[n][storage].Since.Add(r.Timing.StorageWait())
+// settledBy is when what a node says of storages has stood for so long that every other node has looked since, too.
+func (r *round) settledBy(n ha.NodeName, storages ...string) (at ha.Instant) {
+	for _, s := range storages {
+		at = max(at, r.state.Seen[n][s].Since.Add(r.Timing.StorageWait()))
+	}
+	return at
 }
 
 // tellStorages notes in the nodes' records which storages they have lost, with a transition for people each time that changes.
@@ -120,18 +123,18 @@ func (r *round) tellStorages() {
 	}
 }
 
-// lostUnder is a storage of the guest that its own node says it has lost; "": none.
-func (r *round) lostUnder(g *ha.GuestRecord) string {
+// lostUnder are the storages of the guest that its own node says it has lost.
+func (r *round) lostUnder(g *ha.GuestRecord) (lost []string) {
 	rep, ok := r.registered(g.Node)
 	if !ok || rep.Incarnation != g.Incarnation {
-		return ""
+		return nil
 	}
 	for _, s := range rep.Storages {
 		if s.State.Lost() && slices.Contains(g.Storages, s.Name) {
-			return s.Name
+			lost = append(lost, s.Name)
 		}
 	}
-	return ""
+	return lost
 }
 
 // mayFlee says whether a guest and its node are in a state in which it may be moved at all: the node works and is the guest's only holder.
@@ -142,7 +145,8 @@ func (r *round) mayFlee(g *ha.GuestRecord, node *ha.NodeRecord) bool {
 }
 
 // flee plans one guest's move, or says why it stays.
-func (r *round) flee(g *ha.GuestRecord, storage string) bool {
+func (r *round) flee(g *ha.GuestRecord, lost []string) bool {
+	storage := strings.Join(lost, ", ")
 	stays := func(why string) bool {
 		g.Reason = staysWord + storage + " is lost on " + string(g.Node) + "; it stays: " + why
 		return false
@@ -157,7 +161,7 @@ func (r *round) flee(g *ha.GuestRecord, storage string) bool {
 		return stays(fmt.Sprintf("it left a storage less than %v ago", fleeAgain))
 	}
 	nodes := slices.DeleteFunc(r.candidates(), func(c ha.Candidate) bool { return c.Node == g.Node })
-	good := slices.DeleteFunc(slices.Clone(nodes), func(c ha.Candidate) bool { return !r.carries(c.Node, g, storage) })
+	good := slices.DeleteFunc(slices.Clone(nodes), func(c ha.Candidate) bool { return !r.carries(c.Node, g, lost) })
 	if len(good) == 0 {
 		return stays(fmt.Sprintf("no other node has said for %v that it works there", r.Timing.StorageWait()))
 	}
@@ -177,22 +181,24 @@ func (r *round) flee(g *ha.GuestRecord, storage string) bool {
 	return true
 }
 
-// carries says whether a node has said for long enough that the lost storage is good there, and has lost or doubts no other one of the guest.
-func (r *round) carries(n ha.NodeName, g *ha.GuestRecord, lost string) bool {
+// carries says whether a node has said for long enough that the lost storages are good there, and has lost or doubts no other one of the guest.
+func (r *round) carries(n ha.NodeName, g *ha.GuestRecord, lost []string) bool {
 	rep, ok := r.registered(n)
 	if !ok {
 		return false
 	}
-	good := false
+	good := 0
 	for _, s := range rep.Storages {
 		switch {
-		case s.Name == lost:
-			good = s.Active && s.State == ha.StorageGood && r.now >= r.settledBy(n, lost)
+		case slices.Contains(lost, s.Name):
+			if s.Active && s.State == ha.StorageGood && r.now >= r.settledBy(n, s.Name) {
+				good++
+			}
 		case slices.Contains(g.Storages, s.Name) && s.State != ha.StorageGood && s.State != "":
 			return false
 		}
 	}
-	return good
+	return good == len(lost)
 }
 
 func (r *round) recentlyFled(g *ha.GuestRecord) []time.Time {

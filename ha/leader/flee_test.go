@@ -173,6 +173,27 @@ func TestALossMustLast(t *testing.T) {
 	}
 }
 
+// TestEveryLostStorageMustHaveSettled: a guest that lost two is moved for neither before both are settled, here and there.
+func TestEveryLostStorageMustHaveSettled(t *testing.T) {
+	w := lossWorld(t)
+	rounds := int(w.tm.StorageWait() / (100 * time.Millisecond))
+	w.on(101, "n2", "ceph", "nas")
+	for _, n := range []ha.NodeName{"n1", "n2", "n3"} {
+		w.sees(n, "nas", ha.StorageBad)
+	}
+	w.sees("n2", "ceph", ha.StorageBad)
+	w.run(2 * rounds)
+	w.sees("n3", "nas", ha.StorageGood)
+	w.run(rounds - 1)
+	if g := w.g(101); g.Move != nil {
+		t.Fatalf("it leaves for %s, where one of its storages has just come back", g.Move.Target)
+	}
+	w.run(3)
+	if g := w.g(101); g.Move == nil || g.Move.Target != "n3" || !strings.Contains(g.Reason, "ceph, nas") {
+		t.Fatalf("%+v (%s)", g.Move, g.Reason)
+	}
+}
+
 // TestReasonOfOneThatStays: it is told why, and no more when the storage is back; then nothing moves.
 func TestReasonOfOneThatStays(t *testing.T) {
 	w := lossWorld(t)

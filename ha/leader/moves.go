@@ -21,7 +21,7 @@ func (r *round) moveGuests() {
 			if under >= r.ParallelMoves {
 				break
 			}
-			if g.Node == n && g.State == ha.GuestStarted && g.Move == nil && len(g.Holders) == 1 && r.living(n, g.Incarnation) && r.lostUnder(g) == "" && r.planMove(g) {
+			if g.Node == n && g.State == ha.GuestStarted && g.Move == nil && len(g.Holders) == 1 && r.living(n, g.Incarnation) && len(r.lostUnder(g)) == 0 && r.planMove(g) {
 				under++
 			}
 		}

@@ -60,6 +60,7 @@ type Driver struct {
 	hostRoot string
 	timeout  time.Duration
 	protect  Protect
+	seen     lastStorages
 	tokenID  string
 	log      logrus.FieldLogger
 	sleep    func(context.Context, time.Duration) error

@@ -50,7 +50,7 @@ func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
 	if inv.Memory = node.Memory.Total.Value; inv.Memory <= 0 {
 		return Inventory{}, fmt.Errorf("reading the memory of %s: %w: no total in it", d.node, ErrNoAnswer)
 	}
-	rows, err := d.storages(ctx)
+	rows, hangs, err := d.storagesOrLast(ctx)
 	if err != nil {
 		return Inventory{}, err
 	}
@@ -67,6 +67,9 @@ func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
 		return Inventory{}, err
 	}
 	inv.Problems, inv.Managed = choice.problems, managedIDs(choice.managed)
+	if hangs != "" {
+		inv.Problems = append(inv.Problems, hangs)
+	}
 	if inv.Votes, err = d.votes(ctx); err != nil {
 		inv.Problems = append(slices.Clone(inv.Problems), err.Error())
 	}

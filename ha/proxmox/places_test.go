@@ -1,8 +1,11 @@
 package proxmox
 
 import (
+	"context"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"bascule/ha"
 )
@@ -76,5 +79,58 @@ nonsense
 	}
 	if got := parsePlaces("", "n1"); got != nil {
 		t.Errorf("of an empty file: %+v", got)
+	}
+}
+
+// TestInventoryWhileAStorageHangs: Proxmox answers everything but the list of storages; the guests are seen all the same, and no storage
+// counts as active. Without any list to go by there is no inventory: what is local would be taken for shared.
+func TestInventoryWhileAStorageHangs(t *testing.T) {
+	f := inventoryPVE(t)
+	d := f.driver(t, newTree(map[string]string{"nodes/n1/qemu-server/100.conf": "name: web1\nscsi0: shared:1\n"}), func(c *Config) {
+		c.Protect.All, c.CallTimeout = true, 300*time.Millisecond
+	})
+	f.on("GET /nodes/n1/storage", answer{hang: true})
+	if _, err := d.Inventory(context.Background()); err == nil {
+		t.Fatal("an inventory without any list of storages")
+	}
+	f.on("GET /nodes/n1/storage", ok(storageList))
+	before, err := d.Inventory(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.on("GET /nodes/n1/storage", answer{hang: true})
+	got, err := d.Inventory(context.Background())
+	if err != nil || len(got.Guests) != 1 || !got.Guests[0].Running || len(got.Storages) != len(before.Storages) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for _, s := range got.Storages {
+		if s.Active {
+			t.Errorf("%s counts as active", s.Name)
+		}
+	}
+	if len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "pvesm status") {
+		t.Errorf("problems %q", got.Problems)
+	}
+	f.on("GET /nodes/n1/storage", fails("no rights"))
+	if _, err := d.Inventory(context.Background()); err == nil {
+		t.Error("a refusal passes for a hang")
+	}
+	f.on("GET /nodes/n1/storage", ok(storageList))
+	if got, err = d.Inventory(context.Background()); err != nil || len(got.Problems) != 0 {
+		t.Errorf("%q, %v", got.Problems, err)
+	}
+}
+
+// TestVolumes: the disks of a guest that can be written to, by their names on their storages.
+func TestVolumes(t *testing.T) {
+	d := newFakePVE(t).driver(t, newTree(map[string]string{"nodes/n1/qemu-server/100.conf": "scsi0: ceph:vm-100-disk-0,size=8G\n" +
+		"scsi1: ceph:base-9-disk-0/vm-100-disk-1\nscsi2: nas:100/vm-100-disk-2.qcow2\nscsi3: ceph:vm-100-disk-3,ro=1\nide2: none,media=cdrom\nscsi4: /dev/sdb\n"}))
+	got, err := d.Volumes(context.Background(), 100, ha.QEMU)
+	want := []ha.Volume{{Storage: "ceph", Name: "vm-100-disk-0"}, {Storage: "ceph", Name: "vm-100-disk-1"}, {Storage: "nas", Name: "vm-100-disk-2.qcow2"}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := d.Volumes(context.Background(), 101, ha.QEMU); err == nil {
+		t.Error("a guest without a config has disks")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 )
 
 // storageRow is a storage in the node's list.
@@ -25,6 +27,37 @@ func (d *Driver) storages(ctx context.Context) ([]storageRow, error) {
 		return nil, fmt.Errorf("reading the storages of %s: %w", d.node, err)
 	}
 	return rows, nil
+}
+
+// lastStorages is the newest list that Proxmox gave.
+type lastStorages struct {
+	mu   sync.Mutex
+	rows []storageRow
+}
+
+// storagesWait is how long an inventory waits for the list of storages.
+const storagesWait = 5 * time.Second
+
+// storagesOrLast is storages; while Proxmox hangs over one of them it is the list as it was last, with none of them active, and a problem: a storage
+// that hangs must not hide the node's guests.
+func (d *Driver) storagesOrLast(ctx context.Context) (rows []storageRow, problem string, err error) {
+	call, cancel := context.WithTimeout(ctx, min(storagesWait, d.timeout))
+	defer cancel()
+	rows, err = d.storages(call)
+	d.seen.mu.Lock()
+	defer d.seen.mu.Unlock()
+	if err == nil {
+		d.seen.rows = slices.Clone(rows)
+		return rows, "", nil
+	}
+	if call.Err() == nil || ctx.Err() != nil || len(d.seen.rows) == 0 {
+		return nil, "", err
+	}
+	rows = slices.Clone(d.seen.rows)
+	for i := range rows {
+		rows[i].Active = number{Set: true}
+	}
+	return rows, "Proxmox on this node does not list its storages, so none counts as active here: one of them hangs; `pvesm status` names it", nil
 }
 
 // StoragesActive returns which of the named storages this node cannot use now, in the order given. Names that begin

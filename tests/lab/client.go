@@ -189,6 +189,12 @@ func (l *Lab) PVE(ctx context.Context, node, fault string) error {
 	return err
 }
 
+// Storage changes how a node reaches a storage: fail, hang, heal.
+func (l *Lab) Storage(ctx context.Context, node, storage, fault string) error {
+	_, err := l.Do(ctx, "storage", Command{Node: node, Store: storage, Fault: fault})
+	return err
+}
+
 // Operator does to a guest what a person at the node's console would: start or stop.
 func (l *Lab) Operator(ctx context.Context, node string, vmid int, action string) error {
 	_, err := l.Do(ctx, "operator", Command{Node: node, VMID: vmid, Action: action})

@@ -18,7 +18,8 @@ type Command struct {
 	Node   string        `json:"node,omitempty"`
 	From   string        `json:"from,omitempty"`    // cut, heal, link: only what comes from there
 	OneWay bool          `json:"one_way,omitempty"` // cut: Node hears nothing, what it says still arrives
-	Fault  string        `json:"fault,omitempty"`   // bmc, pve
+	Fault  string        `json:"fault,omitempty"`   // bmc, pve, storage
+	Store  string        `json:"store,omitempty"`   // storage: its name
 	VMID   int           `json:"vmid,omitempty"`    // operator
 	Action string        `json:"action,omitempty"`  // operator
 	Role   string        `json:"role,omitempty"`    // signal
@@ -71,7 +72,7 @@ func (w *World) serveControl() error {
 	for name, operation := range map[string]func(Command) (string, error){
 		"power-off": w.powerOff, "power-on": w.powerOn,
 		"cut": w.cut, "heal": w.heal, "link": w.link, "etcd": w.etcd,
-		"bmc": w.bmcFault, "pve": w.pveFault, "operator": w.operator, "signal": w.signal,
+		"bmc": w.bmcFault, "pve": w.pveFault, "storage": w.storageFault, "operator": w.operator, "signal": w.signal,
 		"down": w.askDown,
 	} {
 		mux.HandleFunc("POST /"+name, carryOut(operation))

@@ -34,6 +34,7 @@ const (
 	EventNetwork     = "network"
 	EventSignal      = "signal"
 	EventOperator    = "operator"
+	EventStorage     = "storage"
 	EventPVE         = "pve"
 	EventKeys        = "magic-keys" // what a node asked its kernel for
 )

@@ -20,6 +20,7 @@ type Options struct {
 	Unprotected bool          `json:"unprotected"` // one guest more, without the tag
 	Witness     bool          `json:"witness"`     // one machine more, which only votes for the store: no Proxmox VE, no guests, no fencing
 	QDevice     bool          `json:"qdevice"`     // the witness also gives corosync one vote, as a QDevice
+	Storages    bool          `json:"storages"`    // a second shared storage, with half of the guests on it
 	Corosync    string        `json:"corosync"`    // default or tuned: how long /etc/pve blocks when a node dies
 	Timing      string        `json:"timing"`      // Bascule's profile: fast, normal, patient; default normal
 	Fencing     string        `json:"fencing"`     // how nodes are fenced: redfish, ipmi, sbd, watchdog; default redfish

@@ -10,8 +10,11 @@ import (
 	"bascule/tests/lab/pvesim"
 )
 
-// sharedStorage is where the guests' disks lie, so that they can move.
-const sharedStorage = "ceph-vm"
+// Where the guests' disks lie, so that they can move: the first, or in turn with Options.Storages.
+const (
+	sharedStorage = "ceph-vm"
+	secondStorage = "ceph-data"
+)
 
 // privileges are the minimal role of a node's token.
 var privileges = []string{"Sys.Audit", "VM.Audit", "Datastore.Audit", "VM.PowerMgmt", "VM.Migrate"}
@@ -39,6 +42,9 @@ func (w *World) buildPVE() error {
 	if w.opt.QDevice {
 		o.Corosync.QDevice, o.Corosync.QDeviceHost = 1, w.layout.Public(w.opt.index(WitnessName)).String()
 		o.Corosync.QDeviceReach = w.reachesWitness
+	}
+	if w.opt.Storages {
+		o.Storages = append(o.Storages, pvesim.Storage{Name: secondStorage, Type: "rbd", Shared: true})
 	}
 	if w.opt.Corosync == "tuned" {
 		o.Corosync.Reform = pvesim.ReformTuned
@@ -114,6 +120,9 @@ func guests(o Options) []pvesim.GuestSpec {
 		}
 		if i >= o.Guests {
 			g.Node = NodeName(o.Nodes)
+		}
+		if o.Storages && i/o.Nodes%2 == 1 {
+			g.Storage = secondStorage
 		}
 		if i%2 == 0 {
 			vms++

@@ -286,6 +286,8 @@ func testRefusals(t *testing.T, l *Lab) {
 		"signal role":    l.Signal(ctx, "node1", "systemd", "STOP"),
 		"operator":       l.Operator(ctx, "node1", 101, "explode"),
 		"pve":            l.PVE(ctx, "node1", "explode"),
+		"storage":        l.Storage(ctx, "node1", "ceph-vm", "explode"),
+		"no storage":     l.Storage(ctx, "node1", "ceph-data", "fail"),
 		"link":           l.Link(ctx, "", "node1", 0, 0.5),
 	} {
 		if err == nil {

@@ -24,7 +24,7 @@ const gib = 1 << 30
 // Scenes are the views by name.
 var Scenes = map[string]func() api.View{
 	"well": Well, "lying-bmc": LyingBMC, "two-dead": TwoDead, "draining": Draining, "error-guest": ErrorGuest,
-	"troubles": Troubles, "starting": Starting, "ladders": Ladders,
+	"troubles": Troubles, "starting": Starting, "ladders": Ladders, "storages": Storages,
 }
 
 // Well: three nodes, one of them leading, four VMs and two containers, everything in order, seen from node1.
@@ -55,6 +55,43 @@ func Well() api.View {
 	guest(&s, 201, ha.LXC, "dns", 1)
 	guest(&s, 202, ha.LXC, "ldap", 2)
 	v.Snapshot = s
+	return v
+}
+
+// Storages: node2 has lost the NFS server that the others reach, everybody has lost the backup disk, and a path to the SAN is gone. web2 is
+// leaving node2, mail cannot be ended there.
+func Storages() api.View {
+	v := Well()
+	two, one := &ha.PathCount{Up: 2, All: 2}, &ha.PathCount{Up: 1, All: 2}
+	seen := func(s ha.StorageState, problem string, ago time.Duration) ha.StorageReport {
+		return ha.StorageReport{Shared: true, Active: true, State: s, Problem: problem, Since: Now.Add(-ago)}
+	}
+	for i := 1; i <= 3; i++ {
+		nas, san, ceph := seen(ha.StorageGood, "", 70*time.Hour), seen(ha.StorageGood, "", 70*time.Hour), seen(ha.StorageGood, "", 70*time.Hour)
+		old := seen(ha.StorageBad, "reading /dev/sdc: input/output error", 20*time.Minute)
+		if i == 2 {
+			nas = seen(ha.StorageHung, "it gave no answer in time", 90*time.Second)
+		}
+		san.Paths = two
+		if i == 3 {
+			san.Paths, san.Notes = one, []string{"multipath: 1 of 2 paths left"}
+		}
+		nas.Name, nas.Type, san.Name, san.Type, ceph.Name, ceph.Type, old.Name, old.Type = "nas", "nfs", "san", "lvm", "ceph-vm", "rbd", "old", "lvm"
+		ceph.Notes = []string{"Ceph: the flag noout is set: data of OSDs that are gone is not rebuilt"}
+		Edit(v.Snapshot.Reports, name(i), func(r *ha.NodeReport) {
+			r.Storages = []ha.StorageReport{ceph, nas, old, san, {Name: "local", Type: "zfspool", Active: true}}
+		})
+	}
+	Edit(v.Snapshot.Guests, 102, func(g *ha.GuestRecord) {
+		g.Storages, g.State, g.Since = []string{"nas"}, ha.GuestRelocating, Now.Add(-20*time.Second)
+		g.Reason, g.Move = "node2 has lost its storage nas, which works on node1: it is stopped here and started there", &ha.Move{From: "node2", Target: "node1", Inc: Inc(1), Stop: true}
+	})
+	Edit(v.Snapshot.Guests, 104, func(g *ha.GuestRecord) {
+		g.Storages, g.State, g.Since = []string{"nas"}, ha.GuestRelocating, Now.Add(-70*time.Second)
+		g.Reason = "leaves node2 for node3: it does not end although it was killed: 1 processes of VM 104 are left; nothing is started elsewhere before"
+		g.Move = &ha.Move{From: "node2", Target: "node3", Inc: Inc(3), Stop: true}
+	})
+	Edit(v.Snapshot.Guests, 103, func(g *ha.GuestRecord) { g.Storages = []string{"old"} })
 	return v
 }
 
