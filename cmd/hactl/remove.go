@@ -49,7 +49,7 @@ func (r *setupRun) remove(ctx context.Context, node ha.NodeName) error {
 	if err := removable(s, node); err != nil {
 		return err
 	}
-	for _, step := range p.Then {
+	for _, step := range p.Steps {
 		r.tell(r.h.out.wrapped("will  ", step.Title()))
 	}
 	if r.dry {
@@ -58,11 +58,13 @@ func (r *setupRun) remove(ctx context.Context, node ha.NodeName) error {
 	if err := r.h.asker(r.yes).agree(ctx, fmt.Sprintf("Take %s out for good?", node)); err != nil {
 		return err
 	}
-	if err := r.h.changeStore(ctx, api.EtcdChange{Op: api.EtcdRemove, Node: node, Operator: operator()}); err != nil {
-		return err
+	if !s.Etcd.External {
+		if err := r.h.changeStore(ctx, api.EtcdChange{Op: api.EtcdRemove, Node: node, Operator: operator()}); err != nil {
+			return err
+		}
+		r.tell(fmt.Sprintf("done  %s keeps no copy of the store\n", node))
 	}
-	r.tell(fmt.Sprintf("done  %s keeps no copy of the store\n", node))
-	if err := r.locked(ctx, func() error { return r.apply(ctx, p.Then) }); err != nil {
+	if err := r.locked(ctx, func() error { return r.apply(ctx, p.Steps) }); err != nil {
 		return err
 	}
 	if err := r.restart(ctx); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,14 +19,14 @@ func newReset(h *hactl) *cobra.Command {
 		Use:   "reset",
 		Short: "Take this node out of the site and Bascule's files off it",
 		Long: "Leaves in order: gives the vote in the store back, stops the services, removes token, configuration, keys and data of this node. It must\n" +
-			"be drained (hactl drain NODE --wait). On the last node it first takes the protection away, so that every guest gets its \"Start at boot\"\n" +
-			"back, and then removes what the site shares: /etc/pve/bascule, role, user, firewall rules.\n\n" +
+			"be drained (hactl drain NODE --wait). Guests that lie here get their \"Start at boot\" back. On the last node it removes what the site\n" +
+			"shares, too: /etc/pve/bascule, role, user, firewall rules.\n\n" +
 			"No guest is stopped.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.reset(cmd.Context(), force) },
 	}
 	r.commonFlags(cmd)
-	cmd.Flags().BoolVar(&force, "force", false, "also when basculed does not answer: \"Start at boot\" of guests is then left as it is")
+	cmd.Flags().BoolVar(&force, "force", false, "also when basculed does not answer: the node's vote in the store then stays until hactl remove")
 	return cmd
 }
 
@@ -51,16 +50,14 @@ func (r *setupRun) reset(ctx context.Context, force bool) error {
 	s, err := r.h.status(ctx)
 	answers := err == nil
 	switch {
-	case !answers && !force && len(p.First) > 0:
-		return fmt.Errorf("%w; start basculed so that guests get their \"Start at boot\" back, or hactl reset --force without that", err)
-	case !answers && !force && !errors.Is(err, api.ErrNoAnswer):
-		return err
+	case !answers && !force && !p.Last:
+		return fmt.Errorf("%w; start basculed, so that this node can give its vote back, or add --force and then run on another node: hactl remove %s", err, f.Node)
 	case answers && !p.Last:
 		if err := emptied(s, f.Node); err != nil {
 			return err
 		}
 	}
-	for _, step := range append(append([]setup.Step{}, p.First...), p.Then...) {
+	for _, step := range p.Steps {
 		r.tell(r.h.out.wrapped("will  ", step.Title()))
 	}
 	if r.dry {
@@ -69,13 +66,13 @@ func (r *setupRun) reset(ctx context.Context, force bool) error {
 	if err := r.h.asker(r.yes).agree(ctx, fmt.Sprintf("Take %s out?", f.Node)); err != nil {
 		return err
 	}
-	if answers {
+	if answers && !p.Last && !s.Etcd.External {
 		if err := r.leaveStore(ctx, p, f.Node); err != nil {
 			return err
 		}
 	}
 	return r.locked(ctx, func() error {
-		if err := r.apply(ctx, p.Then); err != nil {
+		if err := r.apply(ctx, p.Steps); err != nil {
 			return err
 		}
 		for _, n := range p.Next {
@@ -85,14 +82,8 @@ func (r *setupRun) reset(ctx context.Context, force bool) error {
 	})
 }
 
-// leaveStore unprotects on the last node, and gives the vote back on any other.
+// leaveStore gives the vote back.
 func (r *setupRun) leaveStore(ctx context.Context, p setup.LeavePlan, node ha.NodeName) error {
-	if p.Last {
-		if err := r.apply(ctx, p.First); err != nil || len(p.First) == 0 {
-			return err
-		}
-		return r.h.waitFor(ctx, onlineLimit, "guests are no longer protected", unprotected)
-	}
 	// Another member carries the change out: this one's answer would end with its vote.
 	for _, m := range p.Config.Members {
 		err := r.through(m.Address, func() error {
@@ -128,17 +119,4 @@ func emptied(s api.Status, node ha.NodeName) error {
 		}
 	}
 	return nil
-}
-
-// unprotected says whether the daemon protects nothing any more.
-func unprotected(s api.Status) (bool, string) {
-	if !s.Etcd.Available || s.Leader == "" || s.SnapshotAge > (5*time.Second).Seconds() {
-		return false, "the daemon is starting"
-	}
-	for _, g := range s.Guests {
-		if g.State != ha.GuestUnprotected {
-			return false, fmt.Sprintf("guest %d is %s", g.VMID, g.State)
-		}
-	}
-	return true, ""
 }

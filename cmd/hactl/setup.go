@@ -101,11 +101,23 @@ func (r *setupRun) locked(ctx context.Context, do func() error) error {
 	return do()
 }
 
-// apply carries steps out and tells each.
+// apply carries steps out and tells each. A daemon that ran already is restarted when its configuration has changed; no guest notices.
 func (r *setupRun) apply(ctx context.Context, steps []setup.Step) error {
-	return setup.Apply(ctx, r.machine, steps, func(s setup.Step, o setup.Outcome) {
+	var changed, ran bool
+	err := setup.Apply(ctx, r.machine, steps, func(s setup.Step, o setup.Outcome) {
 		r.tell(r.h.out.wrapped(fmt.Sprintf("%-5s ", o), s.Title()))
+		switch s := s.(type) {
+		case setup.OwnConfig:
+			changed = o == setup.Made
+		case setup.Unit:
+			ran = ran || s.Name == setup.UnitDaemon && o == setup.Kept
+		}
 	})
+	if err == nil && changed && ran {
+		r.tell("done  restart basculed with its new configuration\n")
+		err = r.restart(ctx)
+	}
+	return err
 }
 
 // tell prints progress, where the output is text.

@@ -1,7 +1,9 @@
 package setup
 
 import (
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"bascule/config"
 	"bascule/ha"
 	"bascule/ha/setup/discover"
+	"bascule/ha/setup/setuptest"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -90,11 +93,15 @@ func TestInitMakesEverythingOnce(t *testing.T) {
 	if !sys.units[UnitDaemon] || !sys.units[UnitGuard] {
 		t.Errorf("units %v", sys.units)
 	}
-	if len(sys.pve.acl) != 2 || sys.pve.roles[RoleID] != "Sys.Audit,VM.Audit,Datastore.Audit,VM.PowerMgmt,VM.Migrate" {
-		t.Errorf("user and token need the role: %+v %v", sys.pve.acl, sys.pve.roles)
+	if len(sys.pve.ACL) != 2 || sys.pve.Roles[RoleID] != "Sys.Audit,VM.Audit,Datastore.Audit,VM.PowerMgmt,VM.Migrate" {
+		t.Errorf("user and token need the role: %+v %v", sys.pve.ACL, sys.pve.Roles)
 	}
-	if want := (Firewall{Addresses: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, Ports: Ports{2379, 2380, 7946, 8790}}).rules(); !slices.Equal(sys.pve.groups[FWName], want) || len(sys.pve.sets[FWName]) != 3 || len(sys.pve.rules) != 1 {
-		t.Errorf("firewall %+v %v %v", sys.pve.groups, sys.pve.sets, sys.pve.rules)
+	rule := func(action, proto, ports, source string) setuptest.Rule {
+		return setuptest.Rule{Type: "in", Action: action, Proto: proto, Dport: ports, Source: source, Enable: 1}
+	}
+	tcp, udp := "2379,2380,7946,8790", "7946"
+	if want := []setuptest.Rule{rule("ACCEPT", "tcp", tcp, "+bascule"), rule("ACCEPT", "udp", udp, "+bascule"), rule("DROP", "tcp", tcp, ""), rule("DROP", "udp", udp, "")}; !slices.Equal(sys.pve.Groups[FWName], want) || len(sys.pve.Sets[FWName]) != 3 || len(sys.pve.Rules) != 1 {
+		t.Errorf("firewall %+v %v %v", sys.pve.Groups, sys.pve.Sets, sys.pve.Rules)
 	}
 	for _, line := range sys.argv {
 		if strings.Contains(line, "secret") {
@@ -125,8 +132,8 @@ func TestInitGoesOn(t *testing.T) {
 		}
 		_ = Apply(t.Context(), sys, slices.Concat(p.Site, p.Own), func(Step, Outcome) {})
 		initialise(t, sys, threeCeph(), Answers{})
-		if len(sys.files) != len(whole.files) || len(sys.pve.acl) != len(whole.pve.acl) || !slices.Equal(sys.pve.groups[FWName], whole.pve.groups[FWName]) ||
-			len(sys.pve.rules) != 1 || strings.TrimSpace(string(sys.files["/etc/bascule/proxmox.token"])) != sys.pve.tokens["bascule@pve!node1"] {
+		if len(sys.files) != len(whole.files) || len(sys.pve.ACL) != len(whole.pve.ACL) || !slices.Equal(sys.pve.Groups[FWName], whole.pve.Groups[FWName]) ||
+			len(sys.pve.Rules) != 1 || strings.TrimSpace(string(sys.files["/etc/bascule/proxmox.token"])) != sys.pve.Tokens["bascule@pve!node1"] {
 			t.Fatalf("broken off at command %d (%s): not the same end", at, whole.argv[at-1])
 		}
 	}
@@ -136,15 +143,15 @@ func TestInitGoesOn(t *testing.T) {
 func TestTokenIsMadeAnewWhenItsSecretIsLost(t *testing.T) {
 	sys := newFake()
 	initialise(t, sys, threeCeph(), Answers{})
-	before := sys.pve.tokens["bascule@pve!node1"]
+	before := sys.pve.Tokens["bascule@pve!node1"]
 	delete(sys.files, "/etc/bascule/proxmox.token")
 	initialise(t, sys, threeCeph(), Answers{})
-	after := sys.pve.tokens["bascule@pve!node1"]
+	after := sys.pve.Tokens["bascule@pve!node1"]
 	if after == before || strings.TrimSpace(string(sys.files["/etc/bascule/proxmox.token"])) != after {
 		t.Errorf("token %q, was %q, file %q", after, before, sys.files["/etc/bascule/proxmox.token"])
 	}
-	if len(sys.pve.acl) != 2 {
-		t.Errorf("the new token has no role: %+v", sys.pve.acl)
+	if len(sys.pve.ACL) != 2 {
+		t.Errorf("the new token has no role: %+v", sys.pve.ACL)
 	}
 }
 
@@ -152,12 +159,12 @@ func TestTokenIsMadeAnewWhenItsSecretIsLost(t *testing.T) {
 func TestDriftIsPutRight(t *testing.T) {
 	sys := newFake()
 	initialise(t, sys, threeCeph(), Answers{})
-	sys.pve.roles[RoleID] = "Sys.Audit,VM.Allocate"
-	sys.pve.sets[FWName] = []string{"10.0.0.1", "192.0.2.7"}
-	sys.pve.groups[FWName] = sys.pve.groups[FWName][1:]
+	sys.pve.Roles[RoleID] = "Sys.Audit,VM.Allocate"
+	sys.pve.Sets[FWName] = []string{"10.0.0.1", "192.0.2.7"}
+	sys.pve.Groups[FWName] = sys.pve.Groups[FWName][1:]
 	initialise(t, sys, threeCeph(), Answers{})
-	if strings.Contains(sys.pve.roles[RoleID], "VM.Allocate") || slices.Contains(sys.pve.sets[FWName], "192.0.2.7") || len(sys.pve.groups[FWName]) != 4 {
-		t.Errorf("%v %v %v", sys.pve.roles, sys.pve.sets, sys.pve.groups)
+	if strings.Contains(sys.pve.Roles[RoleID], "VM.Allocate") || slices.Contains(sys.pve.Sets[FWName], "192.0.2.7") || len(sys.pve.Groups[FWName]) != 4 {
+		t.Errorf("%v %v %v", sys.pve.Roles, sys.pve.Sets, sys.pve.Groups)
 	}
 }
 
@@ -209,5 +216,17 @@ func TestCommonPartHoldsNothingOfANode(t *testing.T) {
 	bad := append(sys.files[Standard.Common()], []byte("guard:\n  trust_softdog: true\n")...)
 	if _, err := ParseCommon(bad); !errors.Is(err, ErrCommon) || !strings.Contains(err.Error(), "guard") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A node that listens on another address than its members' calls itself there: its certificate names both.
+func TestCertificateNamesTheBindAddress(t *testing.T) {
+	sys := newFake()
+	sys.files[Standard.Config()] = []byte("node: node1\nbind_address: 10.9.9.9\n" + border + "\n")
+	initialise(t, sys, threeCeph(), Answers{})
+	block, _ := pem.Decode(sys.files[Standard.Local("tls/node.pem")])
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || leaf.VerifyHostname("[10.9.9.9]") != nil || leaf.VerifyHostname("[10.0.0.1]") != nil || leaf.VerifyHostname("node1") != nil {
+		t.Errorf("%v %v %v", leaf.IPAddresses, leaf.DNSNames, err)
 	}
 }

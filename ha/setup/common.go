@@ -73,7 +73,7 @@ func (c *Common) Config() (*config.Config, error) {
 	return conf, nil
 }
 
-// AddMember appends a member.
+// AddMember appends a member: a witness, or a node that votes where votes are missing and is a spare else.
 func (c *Common) AddMember(m config.MemberSettings) {
 	list := value(c.root(), "members")
 	entry := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
@@ -81,8 +81,6 @@ func (c *Common) AddMember(m config.MemberSettings) {
 	put(entry, "address", m.Address)
 	if m.Witness {
 		put(entry, "witness", "true")
-	} else {
-		put(entry, "voter", fmt.Sprint(m.Voter))
 	}
 	list.Content = append(list.Content, entry)
 }
@@ -124,14 +122,6 @@ func (c *Common) SetInitial(voters ...ha.NodeName) {
 	}
 	remove(etcd, "initial_voters")
 	etcd.Content = append(etcd.Content, scalar("initial_voters"), list)
-}
-
-// ProtectNothing selects no guest.
-func (c *Common) ProtectNothing() {
-	remove(c.root(), "protect")
-	none := &yaml.Node{Kind: yaml.MappingNode}
-	none.Content = append(none.Content, scalar("tags"), &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle})
-	c.root().Content = append(c.root().Content, scalar("protect"), none)
 }
 
 // AddDevice appends a fencing device, in the place of an earlier one of that name.

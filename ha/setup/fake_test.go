@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"bascule/ha/setup/setuptest"
 )
 
 // fakeSystem is a machine in memory with Proxmox's and systemd's commands on it.
@@ -18,14 +20,15 @@ type fakeSystem struct {
 	argv    []string          // every command line that was run, joined
 	units   map[string]bool   // active and enabled
 	remote  map[string][]byte // files on the witness
-	pve     *fakePVE
+	pve     *setuptest.PVE
 	failAt  int // the command that fails once; 0: none
 	noQnetd bool
+	armed   bool // the guard
 }
 
 func newFake() *fakeSystem {
 	return &fakeSystem{files: map[string][]byte{}, modes: map[string]fs.FileMode{}, units: map[string]bool{}, remote: map[string][]byte{},
-		pve: &fakePVE{roles: map[string]string{"PVEAuditor": "Sys.Audit"}, users: map[string]bool{"root@pam": true}, tokens: map[string]string{}, sets: map[string][]string{}, groups: map[string][]fwRule{}}}
+		pve: setuptest.New()}
 }
 
 func (f *fakeSystem) ReadFile(name string) ([]byte, error) {
@@ -70,9 +73,14 @@ func (f *fakeSystem) Run(_ context.Context, input []byte, argv ...string) ([]byt
 	}
 	switch argv[0] {
 	case "pvesh":
-		return f.pve.run(argv[1:])
+		return f.pve.Run(argv[1:])
 	case "systemctl":
 		return nil, f.systemctl(argv[1:])
+	case "basculed":
+		if argv[1] == "stop-check" && f.armed {
+			return nil, errors.New("exit status 1")
+		}
+		return nil, nil
 	case "ssh":
 		return f.ssh(input, argv[len(argv)-1])
 	case "pvecm":

@@ -23,8 +23,8 @@ func TestJoin(t *testing.T) {
 	if string(second.files[Standard.Common()]) != string(first.files[Standard.Common()]) {
 		t.Error("joining changed the common part")
 	}
-	if !strings.Contains(string(second.files[Standard.Config()]), "\nnode: node2\n") || !second.units[UnitDaemon] || first.pve.tokens["bascule@pve!node2"] == "" {
-		t.Errorf("%s %v %v", second.files[Standard.Config()], second.units, first.pve.tokens)
+	if !strings.Contains(string(second.files[Standard.Config()]), "\nnode: node2\n") || !second.units[UnitDaemon] || first.pve.Tokens["bascule@pve!node2"] == "" {
+		t.Errorf("%s %v %v", second.files[Standard.Config()], second.units, first.pve.Tokens)
 	}
 	writes := second.writes
 	join(t, second, at(threeCeph(), "node2"), Answers{}, true)
@@ -33,18 +33,23 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// A node that is new to the site becomes a member without a vote; the others are to take it over.
+// A node that is new to the site becomes a member and a spare; the others are to take it over. The fifth makes five voters.
 func TestJoinOfANewNode(t *testing.T) {
 	first := newFake()
 	initialise(t, first, threeCeph(), Answers{})
 	facts := cluster("LAN", "10.0.L.", 1, "node1", "node2", "node3", "node4")
-	p := join(t, first.other(), at(facts, "node4"), Answers{}, false)
+	fourth := first.other()
+	p := join(t, fourth, at(facts, "node4"), Answers{}, false)
 	m, _ := p.Config.Member("node4")
 	if !p.Added || p.Voter || m.Address != "10.0.0.4" || len(p.Config.Voters()) != 3 || len(p.Next) == 0 || !strings.Contains(p.Next[0], "join --update") {
 		t.Errorf("%+v %+v", p.Config.Members, p.Next)
 	}
-	if !slices.Contains(first.pve.sets[FWName], "10.0.0.4") {
+	if !slices.Contains(first.pve.Sets[FWName], "10.0.0.4") {
 		t.Error("the firewall keeps the new node out")
+	}
+	facts = cluster("LAN", "10.0.L.", 1, "node1", "node2", "node3", "node4", "node5")
+	if p = join(t, fourth.other(), at(facts, "node5"), Answers{}, false); !p.Voter || len(p.Config.Voters()) != 5 || !strings.Contains(strings.Join(p.Next, "\n"), "hactl etcd add node4") {
+		t.Errorf("five members have five voters: %v %v", p.Config.Voters(), p.Next)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"path"
 
 	"bascule/ha"
+	"bascule/ha/setup/pki"
 )
 
 // Layout says where things lie on a node. Labs have their own.
@@ -21,10 +22,13 @@ var Standard = Layout{PVE: "/etc/pve", Etc: "/etc/bascule", Run: "/run/bascule",
 func (l Layout) Common() string { return path.Join(l.PVE, "bascule/basculed.yaml") }
 
 // CACert and CAKey are the cluster's authority.
-func (l Layout) CACert() string { return path.Join(l.PVE, "bascule/ca.pem") }
+func (l Layout) CACert() string { return path.Join(l.PVE, pki.SharedCA) }
 
 // CAKey lies where only root can read.
-func (l Layout) CAKey() string { return l.Secret("ca.key") }
+func (l Layout) CAKey() string { return path.Join(l.PVE, pki.SharedCAKey) }
+
+// GossipKeys is the gossip's key ring.
+func (l Layout) GossipKeys() string { return path.Join(l.PVE, pki.SharedGossip) }
 
 // Secret is a file that only root can read, replicated to all nodes.
 func (l Layout) Secret(name string) string { return path.Join(l.PVE, "priv/bascule", name) }

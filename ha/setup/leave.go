@@ -13,9 +13,8 @@ import (
 type LeavePlan struct {
 	Common []byte // the common part without the node; nil: nobody is left
 	Config *config.Config
-	Last   bool   // nobody else has joined
-	First  []Step // before the node's daemon stops
-	Then   []Step
+	Last   bool // nobody else has joined
+	Steps  []Step
 	Next   []string
 }
 
@@ -36,7 +35,7 @@ func MakeRemove(node, self ha.NodeName, common []byte, joined Joined, l Layout) 
 	if m.Name == "" {
 		return p, fmt.Errorf("%w: %s, where you are, is no member; do this on a node that is", ErrLeave, self)
 	}
-	p.Then = append(siteWithout(node, p, l), OwnConfig{Own{Node: self, Layout: l}})
+	p.Steps = append(siteWithout(node, p, l), OwnConfig{Own{Node: self, Layout: l}})
 	p.Next = append(p.Next, fmt.Sprintf("on every other node: hactl join --update (members are %s now)", memberNames(p.Config.Members)))
 	return p, nil
 }
@@ -50,26 +49,22 @@ func MakeReset(node ha.NodeName, common []byte, joined Joined, l Layout) (LeaveP
 		}
 	}
 	var p LeavePlan
-	if others == 0 {
-		p.Last = true
-		if len(common) > 0 {
-			p.First = []Step{Unprotect{Own{Node: node, Layout: l}}}
-		}
-	} else {
+	p.Last = others == 0
+	if !p.Last {
 		var err error
 		if p, err = without(node, common, joined); err != nil {
 			return p, err
 		}
 	}
-	p.Then = []Step{NoUnit{UnitDaemon}, NoUnit{UnitGuard}, NoToken{node}}
+	p.Steps = []Step{NoUnit{UnitDaemon}, PutBack{l.Config()}, EndGuard{l.Config()}, NoToken{node}}
 	if p.Last {
-		p.Then = append(p.Then, NoUser{}, NoFirewall{}, Gone{l.Common(), "the common part"}, Gone{l.JoinedDir(), "who has joined"},
+		p.Steps = append(p.Steps, NoUser{}, NoFirewall{}, Gone{l.Common(), "the common part"}, Gone{l.JoinedDir(), "who has joined"},
 			Gone{strings.TrimSuffix(l.Common(), "/basculed.yaml"), "the site's configuration"}, Gone{strings.TrimSuffix(l.Secret(""), "/"), "the site's keys and passwords"})
 	} else {
-		p.Then = append(p.Then, siteWithout(node, p, l)[1:]...)
+		p.Steps = append(p.Steps, siteWithout(node, p, l)[1:]...)
 		p.Next = append(p.Next, fmt.Sprintf("on every other node (%s): hactl join --update", memberNames(p.Config.Members)))
 	}
-	p.Then = append(p.Then, Gone{l.Etc, "this node's configuration and keys"}, Gone{l.Data, "the store's data and the journal"}, Gone{l.Run, "sockets"})
+	p.Steps = append(p.Steps, Gone{l.Etc, "this node's configuration and keys"}, Gone{l.Data, "the store's data and the journal"}, Gone{l.Run, "sockets"})
 	p.Next = append(p.Next, "apt purge bascule removes the programs")
 	return p, nil
 }
@@ -122,54 +117,40 @@ func siteWithout(node ha.NodeName, p LeavePlan, l Layout) []Step {
 	}
 }
 
-// Unprotect takes every guest's protection away in this node's own configuration, so that its daemon puts "Start at boot" back as it was. The daemon is
-// restarted with it; whoever does this waits until no guest is protected.
-type Unprotect struct{ Own Own }
+// PutBack gives the guests here their "Start at boot" back, as it was before Bascule protected them. basculed does it from the node's own list, so the
+// store need not answer; the daemon must be stopped.
+type PutBack struct{ Config string }
 
 // Title implements Step.
-func (Unprotect) Title() string {
-	return "no guest is protected any more; \"Start at boot\" is put back"
-}
+func (PutBack) Title() string { return "give the guests here their \"Start at boot\" back" }
 
-func (u Unprotect) want(sys System) (want, have []byte, err error) {
-	common, err := sys.ReadFile(u.Own.Layout.Common())
-	if err != nil {
-		return nil, nil, err
-	}
-	if have, err = sys.ReadFile(u.Own.Layout.Config()); err != nil {
-		return nil, nil, err
-	}
-	c, err := ParseCommon(common)
-	if err != nil {
-		return nil, nil, err
-	}
-	c.ProtectNothing()
-	text, err := c.Bytes()
-	if err != nil {
-		return nil, nil, err
-	}
-	want, _, err = u.Own.Render(have, text)
-	return want, have, err
-}
-
-// Done implements Step.
-func (u Unprotect) Done(_ context.Context, sys System) (bool, error) {
-	want, have, err := u.want(sys)
-	if err != nil {
-		return true, ignoreMissing(err) // a node without configuration protects nothing
-	}
-	return string(want) == string(have), nil
+// Done implements Step: a node without configuration has taken nothing away. Else basculed looks itself.
+func (p PutBack) Done(_ context.Context, sys System) (bool, error) {
+	there, err := exists(sys, p.Config)
+	return !there, err
 }
 
 // Do implements Step.
-func (u Unprotect) Do(ctx context.Context, sys System) error {
-	want, _, err := u.want(sys)
-	if err != nil {
-		return err
-	}
-	if err := sys.WriteFile(u.Own.Layout.Config(), want, 0o644); err != nil {
-		return err
-	}
-	_, err = sys.Run(ctx, nil, "systemctl", "restart", UnitDaemon)
+func (p PutBack) Do(ctx context.Context, sys System) error {
+	_, err := sys.Run(ctx, nil, "basculed", "restore-onboot", "--config", p.Config)
 	return err
+}
+
+// EndGuard stops the guard, once it is free: an armed guard's end would be the node's.
+type EndGuard struct{ Config string }
+
+// Title implements Step.
+func (EndGuard) Title() string { return NoUnit{UnitGuard}.Title() + ", when it is disarmed" }
+
+// Done implements Step.
+func (EndGuard) Done(ctx context.Context, sys System) (bool, error) {
+	return NoUnit{UnitGuard}.Done(ctx, sys)
+}
+
+// Do implements Step.
+func (e EndGuard) Do(ctx context.Context, sys System) error {
+	if _, err := sys.Run(ctx, nil, "basculed", "stop-check", "--guard", "--config", e.Config); err != nil {
+		return fmt.Errorf("the guard may not be stopped now: %w", err)
+	}
+	return NoUnit{UnitGuard}.Do(ctx, sys)
 }

@@ -40,19 +40,19 @@ func TestRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	do(t, first, p.Then)
-	if _, there := p.Config.Member("node2"); there || first.pve.tokens["bascule@pve!node2"] != "" || slices.Contains(first.pve.sets[FWName], "10.0.0.2") ||
+	do(t, first, p.Steps)
+	if _, there := p.Config.Member("node2"); there || first.pve.Tokens["bascule@pve!node2"] != "" || slices.Contains(first.pve.Sets[FWName], "10.0.0.2") ||
 		len(first.files[Standard.Joined("node2")]) > 0 || strings.Contains(string(first.files[Standard.Config()]), "node2") {
-		t.Errorf("something of node2 stayed: %v %v\n%s", first.pve.tokens, first.pve.sets, first.files[Standard.Config()])
+		t.Errorf("something of node2 stayed: %v %v\n%s", first.pve.Tokens, first.pve.Sets, first.files[Standard.Config()])
 	}
-	if first.pve.tokens["bascule@pve!node1"] == "" || len(first.files[Standard.Secret("ca.key")]) == 0 {
+	if first.pve.Tokens["bascule@pve!node1"] == "" || len(first.files[Standard.Secret("ca.key")]) == 0 {
 		t.Error("too much was removed")
 	}
 	again, err := MakeRemove("node2", "node1", first.files[Standard.Common()], Joined{"node1": ""}, Standard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if open, err := Open(t.Context(), first, again.Then); err != nil || len(open) > 0 {
+	if open, err := Open(t.Context(), first, again.Steps); err != nil || len(open) > 0 {
 		t.Errorf("a second removal does %v %v", open, err)
 	}
 }
@@ -80,37 +80,41 @@ func TestRemoveRefusesItself(t *testing.T) {
 func TestReset(t *testing.T) {
 	first, second, joined := twoJoined(t)
 	p, err := MakeReset("node2", second.files[Standard.Common()], joined, Standard)
-	if err != nil || p.Last || len(p.First) > 0 {
+	if err != nil || p.Last {
 		t.Fatalf("%+v %v", p, err)
 	}
-	do(t, second, p.Then)
+	do(t, second, p.Steps)
 	for name := range second.files {
 		if strings.HasPrefix(name, "/etc/bascule/") {
 			t.Errorf("%s stayed", name)
 		}
 	}
-	if second.units[UnitDaemon] || second.units[UnitGuard] || second.pve.tokens["bascule@pve!node2"] != "" || !second.pve.users[UserID] {
-		t.Errorf("%v %v %v", second.units, second.pve.tokens, second.pve.users)
+	if second.units[UnitDaemon] || second.units[UnitGuard] || second.pve.Tokens["bascule@pve!node2"] != "" || !second.pve.Users[UserID] {
+		t.Errorf("%v %v %v", second.units, second.pve.Tokens, second.pve.Users)
 	}
 
 	first.files[Standard.Common()] = second.files[Standard.Common()]
 	if p, err = MakeReset("node1", first.files[Standard.Common()], Joined{"node1": ""}, Standard); err != nil || !p.Last {
 		t.Fatalf("%+v %v", p, err)
 	}
-	do(t, first, p.First)
-	if text := string(first.files[Standard.Config()]); !strings.Contains(text, "tags: []") || !slices.Contains(first.argv, "systemctl restart basculed.service") {
-		t.Errorf("guests stay protected:\n%s", text)
+	do(t, first, p.Steps)
+	var order []int
+	for _, command := range []string{"systemctl disable --now basculed.service", "basculed restore-onboot --config /etc/bascule/basculed.yaml",
+		"basculed stop-check --guard --config /etc/bascule/basculed.yaml", "systemctl disable --now bascule-guard.service"} {
+		order = append(order, slices.Index(first.argv, command))
 	}
-	do(t, first, p.Then)
+	if order[0] < 0 || !slices.IsSorted(order) {
+		t.Errorf("not all of it, or not in this order: %v\n%s", order, strings.Join(first.argv, "\n"))
+	}
 	for name := range first.files {
 		if strings.Contains(name, "bascule") && !strings.HasPrefix(name, "/etc/pve/bascule/nodes/node2") {
 			t.Errorf("%s stayed", name)
 		}
 	}
-	if first.pve.users[UserID] || first.pve.roles[RoleID] != "" || len(first.pve.acl) > 0 || len(first.pve.groups)+len(first.pve.sets)+len(first.pve.rules) > 0 {
+	if first.pve.Users[UserID] || first.pve.Roles[RoleID] != "" || len(first.pve.ACL) > 0 || len(first.pve.Groups)+len(first.pve.Sets)+len(first.pve.Rules) > 0 {
 		t.Errorf("Proxmox keeps %+v", first.pve)
 	}
-	if open, err := Open(t.Context(), first, p.Then); err != nil || len(open) > 0 {
+	if open, err := Open(t.Context(), first, p.Steps); err != nil || len(open) > 0 {
 		t.Errorf("a second reset does %v %v", open, err)
 	}
 }
@@ -121,5 +125,18 @@ func TestDiff(t *testing.T) {
 	}
 	if d := Diff("a\n", "a\n"); d != "" {
 		t.Errorf("%q", d)
+	}
+}
+
+// A guard that holds an armed watchdog is not stopped: that would be the node's end.
+func TestResetLeavesAnArmedGuard(t *testing.T) {
+	first, _, _ := twoJoined(t)
+	first.armed = true
+	p, err := MakeReset("node1", first.files[Standard.Common()], Joined{"node1": ""}, Standard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Apply(t.Context(), first, p.Steps, func(Step, Outcome) {}); err == nil || !first.units[UnitGuard] || len(first.files[Standard.Config()]) == 0 {
+		t.Errorf("%v, units %v", err, first.units)
 	}
 }

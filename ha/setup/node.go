@@ -32,11 +32,11 @@ const (
 func OwnSteps(conf *config.Config, n NodeFacts, l Layout, now time.Time) []Step {
 	self, _ := conf.Member(n.Node)
 	own := Own{Node: n.Node, Watchdog: watchdogOf(conf, n.Node, n.Watchdogs, n.TrustSoftdog), Layout: l}
-	steps := append(trustSteps(l), Certificate{Layout: l, Node: n.Node, Addresses: []string{self.Address}, Now: now})
+	steps := append(trustSteps(l), OwnConfig{own}, Certificate{Layout: l, Node: n.Node, Addresses: []string{self.Address}, Now: now})
 	steps = append(steps, passwordSteps(conf, l)...)
 	return append(steps,
 		Token{Node: n.Node, File: l.Local("proxmox.token")}, Grant{Token: n.Node},
-		OwnConfig{own}, Unit{UnitGuard}, Unit{UnitDaemon},
+		Unit{UnitGuard}, Unit{UnitDaemon},
 		File{Path: l.Joined(n.Node), Mode: 0o640, Data: []byte(n.MachineID + "\n"), What: "which machine has joined as " + string(n.Node)})
 }
 
@@ -44,7 +44,7 @@ func OwnSteps(conf *config.Config, n NodeFacts, l Layout, now time.Time) []Step 
 func trustSteps(l Layout) []Step {
 	return []Step{
 		Copy{From: l.CACert(), To: l.Local("tls/ca.pem"), Mode: 0o644, What: "the authority's certificate"},
-		Copy{From: l.Secret("gossip.keys"), To: l.Local("gossip.keys"), Mode: 0o600, What: "the gossip's key"},
+		Copy{From: l.GossipKeys(), To: l.Local("gossip.keys"), Mode: 0o600, What: "the gossip's key"},
 	}
 }
 
@@ -180,14 +180,29 @@ func MakeJoin(f discover.Facts, a Answers, common []byte, joined Joined, hasStor
 	}
 	s.plan.Own = OwnSteps(s.plan.Config, NodeFacts{Node: f.Node, MachineID: f.MachineID, Watchdogs: f.Watchdogs, TrustSoftdog: a.TrustSoftdog}, l, now)
 	p.Plan = s.plan
-	p.Voter = slices.ContainsFunc(p.Config.Voters(), func(m ha.Member) bool { return m.Name == f.Node })
+	votes := func(m ha.Member) bool { return m.Name == f.Node }
+	p.Voter = slices.ContainsFunc(p.Config.Voters(), votes)
+	if p.Added {
+		p.Next = append(p.Next, moreVoters(conf, p.Config, f.Node)...)
+	}
 	if p.Added || len(a.Devices) > 0 {
 		p.Next = append(p.Next, fmt.Sprintf("on every other node (%s): hactl join --update", memberNames(p.Config.Members)))
 	}
 	return p, nil
 }
 
-// addSelf makes this node a member: a client, because a vote more is a person's decision.
+// moreVoters says which other members are to vote as well now: the fifth member makes five voters of three.
+func moreVoters(before, after *config.Config, self ha.NodeName) (next []string) {
+	voted := before.Voters()
+	for _, v := range after.Voters() {
+		if v.Name != self && !slices.Contains(voted, v) {
+			next = append(next, fmt.Sprintf("%s is to vote too, now that there are %d members: hactl join --update on it, then hactl etcd add %s", v.Name, len(after.Members), v.Name))
+		}
+	}
+	return next
+}
+
+// addSelf makes this node a member: a spare, or a voter where votes are missing.
 func (s *site) addSelf(c *Common) error {
 	for _, n := range s.facts.Nodes() {
 		if n.Name != s.facts.Node {
@@ -200,7 +215,7 @@ func (s *site) addSelf(c *Common) error {
 			return fmt.Errorf("%w: the address of %s is not known; give it: --address %s=IP", ErrFacts, n.Name, n.Name)
 		}
 		c.AddMember(config.MemberSettings{Name: n.Name, Address: n.Address})
-		s.choose("members", string(n.Name)+" is added", "without a vote: to let it vote, write voter: true, hactl join --update everywhere, hactl etcd add %s", n.Name)
+		s.choose("members", string(n.Name)+" is added", "Proxmox's cluster has it, Bascule's did not")
 		return nil
 	}
 	return fmt.Errorf("%w: corosync.conf does not list %s; join it to Proxmox's cluster first (pvecm add)", ErrNotAMember, s.facts.Node)

@@ -129,7 +129,7 @@ func (s *site) siteSteps() []Step {
 	l, conf := s.layout, s.plan.Config
 	steps := []Step{
 		Authority{Layout: l, Cluster: conf.Cluster, Now: s.now},
-		Once{Path: l.Secret("gossip.keys"), Mode: 0o600, What: "the gossip's encryption key", Make: func() ([]byte, error) { return []byte(pki.NewGossipKey() + "\n"), nil }},
+		Once{Path: l.GossipKeys(), Mode: 0o600, What: "the gossip's encryption key", Make: func() ([]byte, error) { return []byte(pki.NewGossipKey() + "\n"), nil }},
 	}
 	for _, d := range s.answers.Devices {
 		if d.Password != "" {

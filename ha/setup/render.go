@@ -118,7 +118,14 @@ func (s *site) text() string {
 	fmt.Fprintf(&b, "cluster: %s\ntiming:\n  profile: %s\nmembers:\n", s.name(), timing)
 	voters := s.voters()
 	for _, n := range s.nodes {
-		fmt.Fprintf(&b, "  - {name: %s, address: %q, voter: %v}\n", n.Name, n.Address, slices.Contains(voters, n.Name))
+		vote := "" // a spare: it votes in the place of a voter that is gone for good
+		switch {
+		case slices.Contains(voters, n.Name):
+			vote = ", voter: true"
+		case s.manualOnly():
+			vote = ", voter: false"
+		}
+		fmt.Fprintf(&b, "  - {name: %s, address: %q%s}\n", n.Name, n.Address, vote)
 	}
 	if w := s.answers.Witness; w != nil {
 		fmt.Fprintf(&b, "  - {name: %s, address: %q, witness: true}\n", w.Name, w.Address)

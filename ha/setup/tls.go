@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"bascule/config"
 	"bascule/ha"
 	"bascule/ha/setup/pki"
 )
@@ -105,7 +106,23 @@ func (c Certificate) Done(_ context.Context, sys System) (bool, error) {
 	if err != nil {
 		return false, ignoreMissing(err)
 	}
-	return c.fits(cert, key, authority), nil
+	return c.with(sys).fits(cert, key, authority), nil
+}
+
+// with adds the address that the node's own configuration makes it listen on, where that is another one: its own daemon calls it there.
+func (c Certificate) with(sys System) Certificate {
+	data, err := sys.ReadFile(c.Layout.Config())
+	if err != nil {
+		return c // an earlier step writes it, or says what is wrong
+	}
+	conf, err := config.Parse(c.Layout.Config(), data)
+	if err != nil || conf.Node != c.Node {
+		return c
+	}
+	if ip, err := netip.ParseAddr(conf.BindAddress); err == nil && !ip.IsUnspecified() && !slices.Contains(c.Addresses, conf.BindAddress) {
+		c.Addresses = append(slices.Clone(c.Addresses), conf.BindAddress)
+	}
+	return c
 }
 
 func (c Certificate) fits(cert, key, authority []byte) bool {
@@ -139,7 +156,7 @@ func (c Certificate) Do(_ context.Context, sys System) error {
 	if err != nil {
 		return fmt.Errorf("the cluster's authority: %w", err)
 	}
-	cert, key, err := ca.Issue(c.Node, c.Addresses, c.Now)
+	cert, key, err := ca.Issue(c.Node, c.with(sys).Addresses, c.Now)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (r RemoteMember) files(ctx context.Context, sys System) (map[string][]byte,
 	if err != nil {
 		return nil, err
 	}
-	gossip, err := sys.ReadFile(r.Layout.Secret("gossip.keys"))
+	gossip, err := sys.ReadFile(r.Layout.GossipKeys())
 	if err != nil {
 		return nil, err
 	}
