@@ -6,6 +6,7 @@
 #   make lab              bin/halab, and for its nodes bin/lab/basculed and hactl
 #   make test             everything that a commit must pass
 #   make e2e              whole clusters lose nodes, daemons, networks (10 minutes)
+#   make init-demo        three bare nodes are set up with hactl init and join, one dies, it is taken out
 #   make demo [FENCING=redfish|ipmi|sbd|watchdog]   a cluster on this machine loses a node before your eyes
 #   make bench-failover   N failovers measured (N=20)
 #   make bench-load       NODES (16) nodes with 500 guests, and 100 guests of one node: idle, and when a node dies (about 6 minutes)
@@ -45,7 +46,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab deb deb-check install-test test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some demo bench-failover bench-load cold-start idle fuzz clean
+.PHONY: build lab deb deb-check install-test test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some init-demo demo bench-failover bench-load cold-start idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -161,6 +162,10 @@ e2e: lab
 # What make test has time for.
 e2e-some: lab
 	$(GO) test -count=1 -tags e2e -parallel 1 -timeout 15m -run 'TestDeadStore|TestDaemonCrash|TestLyingBMC' ./tests/lab/e2e
+
+# hactl init and join on bare nodes, a death, hactl remove: every command with what it prints, and the seconds.
+init-demo: lab
+	$(GO) test -count=1 -v -tags e2e -timeout 10m -run TestInitAndJoin ./tests/lab/e2e
 
 demo: lab
 	bin/halab demo --bin bin/lab --fencing $(FENCING)

@@ -22,9 +22,10 @@ const (
 	logLines  = 25              // of each log, in a failed test's report
 )
 
-// TestMain lets this test program be the world and the simulated Proxmox's workers and guests.
+// TestMain lets this test program be the world, the simulated Proxmox's workers and guests, and the commands that hactl runs on a node.
 func TestMain(m *testing.M) {
 	pvesim.RunChild()
+	standin()
 	if len(os.Args) > 3 && os.Args[1] == "world" {
 		if err := lab.Run(os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
