@@ -55,15 +55,17 @@ func (w Watchdogs) Free() (Watchdog, bool) {
 func ReadWatchdogs(tree fs.FS) Watchdogs {
 	var w Watchdogs
 	holders := watchdogHolders(tree)
-	devices, _ := fs.Glob(tree, "dev/watchdog*") // only a bad pattern is an error
-	for _, name := range devices {
-		n, err := strconv.Atoi(strings.TrimPrefix(path.Base(name), "watchdog"))
-		if err != nil {
+	devices, _ := fs.Glob(tree, "dev/watchdog*")              // only a bad pattern is an error
+	known, _ := fs.Glob(tree, "sys/class/watchdog/watchdog*") // who runs in a sandbox may see no devices
+	for _, name := range append(devices, known...) {
+		name = path.Base(name)
+		n, err := strconv.Atoi(strings.TrimPrefix(name, "watchdog"))
+		if _, twice := w.Device(n); err != nil || twice {
 			continue // /dev/watchdog is watchdog0 by its old name
 		}
-		sys := "sys/class/watchdog/" + path.Base(name) + "/"
-		d := Watchdog{Number: n, Path: "/" + name, Identity: readWord(tree, sys+"identity"), NoWayOut: readWord(tree, sys+"nowayout") == "1",
-			Timeout: number(readWord(tree, sys+"timeout"), 0), Holder: holders["/"+name]}
+		sys := "sys/class/watchdog/" + name + "/"
+		d := Watchdog{Number: n, Path: "/dev/" + name, Identity: readWord(tree, sys+"identity"), NoWayOut: readWord(tree, sys+"nowayout") == "1",
+			Timeout: number(readWord(tree, sys+"timeout"), 0), Holder: holders["/dev/"+name]}
 		if d.Holder == "" && n == 0 {
 			d.Holder = holders["/dev/watchdog"]
 		}

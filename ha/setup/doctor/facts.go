@@ -35,7 +35,6 @@ type Facts struct {
 	Inventory    *ha.Inventory `json:"inventory,omitempty"` // memory, storages and guests of this node
 	HostReserve  int64         `json:"host_reserve,omitempty"`
 	Storages     []Storage     `json:"storages,omitempty"`
-	Ceph         *Ceph         `json:"ceph,omitempty"`
 	Luns         []Lun         `json:"luns,omitempty"`
 }
 
@@ -172,15 +171,10 @@ type Storage struct {
 	Path   string `json:"path,omitempty"`
 }
 
-// Ceph is what a node found out about Ceph.
-type Ceph struct {
-	Problem string `json:"problem,omitempty"`
-}
-
 // Lun is a disk of a SAN.
 type Lun struct {
 	WWN    string `json:"wwn"`
 	Device string `json:"device"`
 	Paths  int    `json:"paths"`
-	Active int    `json:"active"`
+	Active int    `json:"active"` // paths that work
 }

@@ -128,7 +128,7 @@ func (g *Gatherer) probes() []probe {
 	s := g.src
 	out := []probe{
 		{"certificates", 3 * time.Second, g.certificates},
-		{"clock", time.Second, g.clock},
+		{"clock", 2 * time.Second, g.clock},
 		{"data_dir", 5 * time.Second, g.disk},
 		{"disk speed", 5 * time.Second, g.diskSpeed},
 		{"interface", time.Second, g.network},
@@ -137,7 +137,7 @@ func (g *Gatherer) probes() []probe {
 	if s.Config.Role == config.RoleWitness {
 		return out
 	}
-	out = append(out, probe{"watchdogs", 3 * time.Second, g.watchdogs}, probe{"pve-guests", time.Second, g.bootCheck})
+	out = append(out, probe{"watchdogs", 3 * time.Second, g.watchdogs}, probe{"pve-guests", time.Second, g.bootCheck}, probe{"SAN disks", 2 * time.Second, g.luns})
 	if s.ReadPVE != nil {
 		out = append(out, probe{"corosync.conf", 5 * time.Second, g.corosync}, probe{"storage.cfg", 5 * time.Second, g.storages})
 	}

@@ -380,3 +380,75 @@ func TestPathOf(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestLuns: a map with a failed path, a disk with one path only, a disk of the machine's own.
+func TestLuns(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"sys/block/dm-3/dm/uuid":      "mpath-3600a\n",
+		"sys/block/dm-3/slaves/sda/x": "",
+		"sys/block/dm-3/slaves/sdb/x": "",
+		"sys/block/dm-4/dm/uuid":      "LVM-abc\n",
+		"sys/devices/platform/host1/session1/target/block/sda/device/state": "running\n",
+		"sys/devices/platform/host2/session2/target/block/sdb/device/state": "offline\n",
+		"sys/devices/platform/host3/session3/target/block/sdc/device/state": "running\n",
+		"sys/devices/platform/host3/session3/target/block/sdc/device/wwid":  "naa.600b\n",
+		"sys/devices/pci/ata1/block/sdd/device/state":                       "running\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for disk, at := range map[string]string{"sda": "platform/host1/session1/target", "sdb": "platform/host2/session2/target", "sdc": "platform/host3/session3/target", "sdd": "pci/ata1"} {
+		if err := os.Symlink("../devices/"+at+"/block/"+disk, filepath.Join(root, "sys/block", disk)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note, err := New(Source{Root: root}).luns(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f doctor.Facts
+	note(&f)
+	want := []doctor.Lun{{WWN: "3600a", Device: "dm-3", Paths: 2, Active: 1}, {WWN: "3600b", Device: "sdc", Paths: 1, Active: 1}}
+	if !slices.Equal(f.Luns, want) {
+		t.Errorf("%+v", f.Luns)
+	}
+}
+
+func TestChronyTracks(t *testing.T) {
+	for said, want := range map[string][2]bool{
+		"C0A80001,192.168.0.1,3,1785767400.1,0.00001,0.00002,0.00003,-1.2,0.01,0.02,0.03,0.004,64.5,Normal\n": {true, true},
+		"7F7F0101,,0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Not synchronised\n":                              {true, false},
+		"506 Cannot talk to daemon\n": {false, false},
+	} {
+		if known, sync := chronyTracks(said); known != want[0] || sync != want[1] {
+			t.Errorf("%q: %v %v", said, known, sync)
+		}
+	}
+}
+
+func TestGroupUUID(t *testing.T) {
+	root := t.TempDir()
+	uuid := strings.Repeat("g", 32)
+	for dm, v := range map[string][2]string{"dm-0": {"san--vg-vm--101--disk--0", "LVM-" + uuid + strings.Repeat("v", 32)}, "dm-1": {"san-x", "LVM-" + strings.Repeat("o", 64)}, "dm-2": {"mpatha", "mpath-3600"}} {
+		dir := filepath.Join(root, "sys/block", dm, "dm")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range []string{"name", "uuid"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(v[i]+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := groupUUID(root, "san-vg"); got != "volume group "+uuid {
+		t.Error(got)
+	}
+	if got := groupUUID(root, "mpatha"); got != "" {
+		t.Error(got)
+	}
+}

@@ -15,8 +15,8 @@ import (
 	"bascule/ha/setup/doctor"
 )
 
-// storages finds out what stands behind each storage of Proxmox that has a path here. Nothing of the storages themselves is touched: a dead
-// one would hang whoever does.
+// storages finds out what stands behind each shared storage of Proxmox that has a path here, or a volume group. Nothing of the storages
+// themselves is touched: a dead one would hang whoever does.
 func (g *Gatherer) storages(ctx context.Context) (func(*doctor.Facts), error) {
 	text, err := g.src.ReadPVE(ctx, "storage.cfg")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,6 +36,9 @@ func (g *Gatherer) storages(ctx context.Context) (func(*doctor.Facts), error) {
 			if m, err := mountOf("/proc/self/mountinfo", filepath.Join(g.src.Root, st.Path)); err == nil {
 				st.Behind = behind(m, strings.TrimSpace(string(machine)))
 			}
+		}
+		if s.Type == "lvm" && st.Shared {
+			st.Behind = groupUUID(g.src.Root, s.Options["vgname"])
 		}
 		out = append(out, st)
 	}
@@ -91,6 +94,20 @@ func uuidOf(m mount) string {
 		var st unix.Stat_t
 		if unix.Stat(filepath.Join(dir, e.Name()), &st) == nil && fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)) == m.device {
 			return e.Name()
+		}
+	}
+	return ""
+}
+
+// groupUUID finds a volume group's UUID among the logical volumes that are active here, as the kernel names them: "LVM-", 32 characters of the
+// group's UUID, 32 of the volume's. "" while none is active.
+func groupUUID(root, group string) string {
+	names, _ := filepath.Glob(filepath.Join(root, "/sys/block/dm-*/dm/name"))
+	for _, file := range names {
+		of, _, ok := strings.Cut(strings.ReplaceAll(word(file), "--", "\x00"), "-") // a "-" of a name is doubled
+		uuid, lvm := strings.CutPrefix(word(filepath.Join(filepath.Dir(file), "uuid")), "LVM-")
+		if ok && lvm && len(uuid) >= 32 && strings.ReplaceAll(of, "\x00", "-") == group {
+			return "volume group " + uuid[:32]
 		}
 	}
 	return ""
