@@ -56,7 +56,7 @@ func askGuard(ctx context.Context, c *guard.Client) (doctor.Guard, error) {
 	if err != nil {
 		return doctor.Guard{}, err
 	}
-	g := doctor.Guard{Phase: string(s.Phase), Armed: s.Armed, Driver: s.Driver, Detail: s.Detail}
+	g := doctor.Guard{Version: s.Version, Phase: string(s.Phase), Armed: s.Armed, Driver: s.Driver, Detail: s.Detail}
 	if s.Watchdog != nil {
 		g.Identity, g.Timeout = s.Watchdog.Identity, s.Watchdog.Timeout
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -230,6 +231,9 @@ func (h *hactl) gatherLocal(ctx context.Context, file string) (doctor.Cluster, e
 	cmd.WaitDelay = time.Second
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
+	// The death signal belongs to the thread that forks: keep it until the child is gone.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
 		return doctor.Cluster{}, fmt.Errorf("%s could not look at this machine: %w", program, errors.Join(err, errors.New(strings.TrimSpace(complaint.String()))))
 	}

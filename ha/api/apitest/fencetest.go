@@ -43,7 +43,7 @@ func (f *Fake) FenceTestIs(t api.FenceTest) {
 	f.fenceTest = &t
 }
 
-// HoldFenceTests lets fence tests end only when c is closed.
+// HoldFenceTests lets fence tests, and doctors, end only when c is closed.
 func (f *Fake) HoldFenceTests(c <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -19,6 +19,7 @@ var status = check{
 		{ID: "permit-none", Grades: anyGrade, Title: "A node has no permit", Why: "its protected guests are stopped and it starts none", Do: "bring its network or the store back; do not start its guests by hand"},
 		{ID: "guard-away", Grades: anyGrade, Title: "A node's guard does not answer", Why: "nothing would stop its guests in time, so it takes no new ones", Do: "systemctl status bascule-guard; systemctl start bascule-guard"},
 		{ID: "proxmox-quorum", Grades: anyGrade, Title: "Proxmox has no quorum on a node", Why: "it can start no guest and take none over: /etc/pve is read-only", Do: "pvecm status; look at corosync's network; with two nodes set up a QDevice"},
+		{ID: "proxmox-votes", Grades: anyGrade, Title: "Proxmox's votes do not outlast the loss of a node", Why: "/etc/pve of the survivors would be read-only, so that nothing could be recovered there", Do: "set up a QDevice on a witness (pvecm qdevice setup), or bring back the machine on which it runs"},
 		{ID: "node-state", Grades: anyGrade, Title: "A node is not online", Why: "it takes no guests, and may have lost those it had", Do: "hactl status says what its state needs"},
 		{ID: "fencing-means", Grades: anyGrade, Title: "Little or nothing would prove a node's end", Why: "its guests would wait for its watchdog, or for an operator", Do: "name a fencing device for it in basculed.yaml, or give it a watchdog and start bascule-guard"},
 		{ID: "fencing-device", Grades: anyGrade, Title: "A fencing device was found unwell by the leader", Why: "what does not work while the node lives does not work when it dies", Do: "hactl fence test NODE shows what it says now; repair it while the node lives"},
@@ -54,6 +55,8 @@ func (x *exam) said(f Finding) bool {
 		return x.found(f.Node, "fence-none", "fence-self-only", "watchdog-none", "watchdog-unarmed", "watchdog-held")
 	case "fencing-device":
 		return x.found(f.Node, "fence-device-broken", "fence-device-partly", "fence-device-unproven")
+	case "proxmox-votes":
+		return anywhere("corosync-vote-missing")
 	case "guest-pinned":
 		return anywhere("guest-cannot-move")
 	case "guest-refused":

@@ -7,7 +7,7 @@ var versions = check{
 	kinds: []Kind{
 		{ID: "guard-version", Grades: []Severity{Info}, Title: "A node's guard is of another version than its basculed",
 			Why: "after an upgrade the guard goes on as it was until it is restarted: what is new in it does not work yet",
-			Do:  "systemctl restart bascule-guard on that node, best while it is drained: its watchdog stays armed meanwhile"},
+			Do:  "systemctl restart bascule-guard on that node, best while it is drained"},
 	},
 	run: func(x *exam) {
 		for _, f := range x.agents() {
