@@ -171,6 +171,12 @@ func (l *Lab) Etcd(ctx context.Context, up bool) error {
 	return err
 }
 
+// Port lets a TCP port of every node carry nothing between nodes, or again.
+func (l *Lab) Port(ctx context.Context, port int, open bool) error {
+	_, err := l.Do(ctx, "port", Command{Port: port, Fault: map[bool]string{true: "up", false: "down"}[open]})
+	return err
+}
+
 // Link gives the datagrams that from sends to node a delay and a loss (0 to 1).
 func (l *Lab) Link(ctx context.Context, from, node string, delay time.Duration, loss float64) error {
 	_, err := l.Do(ctx, "link", Command{Node: node, From: from, Delay: delay, Loss: loss})
@@ -183,7 +189,7 @@ func (l *Lab) BMC(ctx context.Context, node, fault string) error {
 	return err
 }
 
-// PVE freezes or clears a node's Proxmox API.
+// PVE sets a fault of a node's Proxmox: freeze (its API does not answer), weak-token (its token lacks VM.PowerMgmt); clear ends both.
 func (l *Lab) PVE(ctx context.Context, node, fault string) error {
 	_, err := l.Do(ctx, "pve", Command{Node: node, Fault: fault})
 	return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"bascule/tests/lab/bmc"
@@ -26,6 +27,7 @@ type Command struct {
 	Signal string        `json:"signal,omitempty"`  // signal
 	Delay  time.Duration `json:"delay,omitempty"`   // link, for datagrams; power-on: how long this boot takes, 0: Options.BootTime
 	Loss   float64       `json:"loss,omitempty"`    // link, for datagrams; 0 to 1
+	Port   int           `json:"port,omitempty"`    // port
 }
 
 // Done is the answer to a Command.
@@ -71,7 +73,7 @@ func (w *World) serveControl() error {
 	mux.HandleFunc("GET /status", func(rw http.ResponseWriter, _ *http.Request) { reply(rw, http.StatusOK, w.status()) })
 	for name, operation := range map[string]func(Command) (string, error){
 		"power-off": w.powerOff, "power-on": w.powerOn,
-		"cut": w.cut, "heal": w.heal, "link": w.link, "etcd": w.etcd,
+		"cut": w.cut, "heal": w.heal, "link": w.link, "etcd": w.etcd, "port": w.port,
 		"bmc": w.bmcFault, "pve": w.pveFault, "storage": w.storageFault, "operator": w.operator, "signal": w.signal,
 		"down": w.askDown,
 	} {
@@ -156,16 +158,33 @@ func (w *World) bmcFault(c Command) (string, error) {
 	return fault.String(), nil
 }
 
-// pveFault freezes or thaws a node's Proxmox API: it accepts connections and does not answer.
+// The faults of a node's Proxmox: its API accepts connections and does not answer, or its token has lost a privilege.
+const (
+	pveFreeze    = "freeze"
+	pveWeakToken = "weak-token"
+	pveClear     = "clear"
+)
+
+// lostPrivilege is what a weakened token lacks.
+const lostPrivilege = "VM.PowerMgmt"
+
+// pveFault sets one fault of a node's Proxmox, or clears all.
 func (w *World) pveFault(c Command) (string, error) {
 	n, err := w.node(c.Node)
 	if err != nil {
 		return "", err
 	}
-	if c.Fault != "freeze" && c.Fault != "clear" {
-		return "", fmt.Errorf("PVE fault %q: write freeze or clear", c.Fault)
+	switch c.Fault {
+	case pveFreeze:
+		w.pve.Freeze(n.name, true)
+	case pveWeakToken:
+		w.pve.SetPrivileges(tokenRole+n.name, slices.DeleteFunc(slices.Clone(privileges), func(p string) bool { return p == lostPrivilege })...)
+	case pveClear:
+		w.pve.Freeze(n.name, false)
+		w.pve.SetPrivileges(tokenRole+n.name, privileges...)
+	default:
+		return "", fmt.Errorf("PVE fault %q: write %s, %s or %s", c.Fault, pveFreeze, pveWeakToken, pveClear)
 	}
-	w.pve.Freeze(n.name, c.Fault == "freeze")
 	w.events.add(EventPVE, n.name, c.Fault)
 	return c.Fault, nil
 }

@@ -158,3 +158,17 @@ func (w *World) etcd(c Command) (string, error) {
 	w.networkChanged("etcd " + c.Fault)
 	return "etcd is " + c.Fault, nil
 }
+
+// port makes a TCP port of every node carry nothing between nodes, as a firewall does that drops, or lets it pass again.
+func (w *World) port(c Command) (string, error) {
+	if c.Fault != "down" && c.Fault != "up" {
+		return "", fmt.Errorf("a port can be made %q or %q, not %q", "down", "up", c.Fault)
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		return "", fmt.Errorf("%d is no port", c.Port)
+	}
+	w.network.SetPort(c.Port, c.Fault == "up")
+	detail := fmt.Sprintf("port %d is %s", c.Port, c.Fault)
+	w.networkChanged(detail)
+	return detail, nil
+}
