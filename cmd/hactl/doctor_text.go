@@ -76,7 +76,7 @@ func doctorSum(s *screen, r doctorReport) string {
 	}
 	who := fmt.Sprintf("%d of %d members examined", len(r.Examined), len(r.Examined)+len(r.Silent))
 	if r.Local {
-		who = "this machine examined, the others not asked"
+		who = "this machine alone examined"
 	}
 	return fmt.Sprintf("%s in %.1f s: %s.\n", who, r.Took, strings.Join(parts, ", "))
 }

@@ -14,7 +14,7 @@ var networks = check{
 			Do:  "set one MTU on all interfaces and switches of this network (ip link show; /etc/network/interfaces)"},
 		{ID: "network-single", Grades: []Severity{Info}, Title: "Bascule, corosync and everything else share one network",
 			Why: "one switch or one full link then takes lease, gossip and Proxmox's quorum at once, and a migration or backup that fills it looks like a death",
-			Do:  "give corosync a second link (pvecm updatecerts is not needed: add ring1_addr per node and raise config_version), on other cables and another switch"},
+			Do:  "give corosync a second link on other cables and another switch: ring1_addr for each node in /etc/pve/corosync.conf (raise config_version)"},
 	},
 	run: func(x *exam) {
 		x.mtu()
