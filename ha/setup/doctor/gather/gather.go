@@ -87,9 +87,9 @@ func (g *Gatherer) run(ctx context.Context, p probe) (note func(*doctor.Facts), 
 	}
 	done := make(chan result, 1)
 	go func() {
-		defer g.give(p.name)
 		defer cancel()
 		n, err := p.look(ctx)
+		g.give(p.name) // first, or whoever asks again at once would take it for hung
 		done <- result{n, err}
 	}()
 	select {

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,10 +235,10 @@ func TestPortThatTakesAndDoesNotAnswer(t *testing.T) {
 func TestHungProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Source{})
-		begun := 0
+		var begun atomic.Int32
 		release := make(chan struct{})
 		p := probe{"dead storage", 3 * time.Second, func(context.Context) (func(*doctor.Facts), error) {
-			begun++
+			begun.Add(1)
 			<-release
 			return nil, nil
 		}}
@@ -245,13 +246,13 @@ func TestHungProbe(t *testing.T) {
 			t.Fatalf("%v after %v", err, after)
 		}
 		time.Sleep(time.Minute)
-		if _, after, err := g.run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "still hangs") || after != time.Minute+3*time.Second || begun != 1 {
-			t.Fatalf("%v after %v, begun %d times", err, after, begun)
+		if _, after, err := g.run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "still hangs") || after != time.Minute+3*time.Second || begun.Load() != 1 {
+			t.Fatalf("%v after %v, begun %d times", err, after, begun.Load())
 		}
 		close(release)
 		synctest.Wait()
-		if _, _, err := g.run(t.Context(), p); err != nil || begun != 2 {
-			t.Fatalf("%v, begun %d times", err, begun)
+		if _, _, err := g.run(t.Context(), p); err != nil || begun.Load() != 2 {
+			t.Fatalf("%v, begun %d times", err, begun.Load())
 		}
 	})
 }
