@@ -36,6 +36,13 @@ func (f *fakeStorages) set(how string, nodes ...ha.NodeName) {
 	}
 }
 
+// begun is how many looks a node has begun.
+func (f *fakeStorages) begun(n ha.NodeName) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all[n]
+}
+
 // at is one node's port.
 func (f *fakeStorages) at(n ha.NodeName) Storages { return storagesAt{f, n} }
 
@@ -193,13 +200,13 @@ func TestReportsAreNotWrittenForEveryLook(t *testing.T) {
 		f.set("fails", "n2")
 		w.pass(30 * time.Second)
 		mark := w.mark()
-		before := f.all["n2"]
+		before := f.begun("n2")
 		w.pass(2 * time.Minute)
 		if got := w.since(mark, "wrote "+ha.KeyReport("n2")); len(got) != 0 {
 			t.Errorf("%d writes of n2's report", len(got))
 		}
-		if f.all["n2"]-before < 30 {
-			t.Errorf("only %d looks", f.all["n2"]-before)
+		if n := f.begun("n2") - before; n < 30 {
+			t.Errorf("only %d looks", n)
 		}
 	})
 }
