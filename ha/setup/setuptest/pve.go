@@ -158,7 +158,7 @@ func (p *PVE) usersAPI(verb string, at []string, o map[string]string) (any, erro
 	case verb == "create":
 		id := user + "!" + at[2]
 		if p.Tokens[id] != "" {
-			return nil, errors.New("Token already exists.")
+			return nil, errors.New("token already exists")
 		}
 		p.Made++
 		p.Tokens[id] = fmt.Sprintf("secret-%d", p.Made)
