@@ -37,6 +37,7 @@ func MakeRemove(node, self ha.NodeName, common []byte, joined Joined, l Layout) 
 	}
 	p.Steps = append(siteWithout(node, p, l), OwnConfig{Own{Node: self, Layout: l}})
 	p.Next = append(p.Next, fmt.Sprintf("on every other node: hactl join --update (members are %s now)", memberNames(p.Config.Members)))
+	p.Next = append(p.Next, twoLeft(p.Config)...)
 	return p, nil
 }
 
@@ -63,10 +64,19 @@ func MakeReset(node ha.NodeName, common []byte, joined Joined, l Layout) (LeaveP
 	} else {
 		p.Steps = append(p.Steps, siteWithout(node, p, l)[1:]...)
 		p.Next = append(p.Next, fmt.Sprintf("on every other node (%s): hactl join --update", memberNames(p.Config.Members)))
+		p.Next = append(p.Next, twoLeft(p.Config)...)
 	}
 	p.Steps = append(p.Steps, Gone{l.Etc, "this node's configuration and keys"}, Gone{l.Data, "the store's data and the journal"}, Gone{l.Run, "sockets"})
 	p.Next = append(p.Next, "apt purge bascule removes the programs")
 	return p, nil
+}
+
+// twoLeft warns of what would be refused at the beginning: two members without a third vote.
+func twoLeft(conf *config.Config) []string {
+	if len(conf.Members) != 2 || conf.External() {
+		return nil
+	}
+	return []string{fmt.Sprintf("only %s are left: without a third vote the death of either stops the store, and nothing is recovered by itself; hactl init --witness HOST", memberNames(conf.Members))}
 }
 
 // without makes the common part without a node.

@@ -40,6 +40,9 @@ func TestRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(strings.Join(p.Next, "\n"), "--witness") {
+		t.Errorf("nobody says that two nodes are too few: %v", p.Next)
+	}
 	do(t, first, p.Steps)
 	if _, there := p.Config.Member("node2"); there || first.pve.Tokens["bascule@pve!node2"] != "" || slices.Contains(first.pve.Sets[FWName], "10.0.0.2") ||
 		len(first.files[Standard.Joined("node2")]) > 0 || strings.Contains(string(first.files[Standard.Config()]), "node2") {
