@@ -27,7 +27,7 @@ func (s storePort) Health(ctx context.Context) ha.StoreHealth {
 			continue // it is no part of any majority
 		}
 		out.Voters = append(out.Voters, m.Name)
-		if m.Answers {
+		if m.Answers || !h.Quorum && m.Name == h.Starting { // its own member is there: it is the others who are missing
 			out.Answering = append(out.Answering, m.Name)
 		}
 	}

@@ -82,6 +82,8 @@ func buildNode(v View, name ha.NodeName, witness bool) Node {
 		n.State = ha.NodeOnline
 	case n.Witness:
 		n.State, n.Reason = StateUnknown, "it holds no lease"
+	case !v.SnapshotOK:
+		n.State, n.Reason = StateUnknown, "the store has not been read yet"
 	default:
 		n.State, n.Reason = StateUnknown, "the leader has no record of it yet"
 		if damagedNode(v, name) {

@@ -11,7 +11,11 @@ import (
 // be recovered there whatever Bascule knows.
 func (f *finder) votes() {
 	v := f.corosyncVotes()
-	if fatal := v.Fatal(); len(fatal) > 0 {
+	fatal, known := v.Fatal(), f.s.Quorum.Known
+	if len(fatal) > 0 && known && !f.s.Quorum.Quorate {
+		return // it has happened: proxmoxQuorum says what to do
+	}
+	if len(fatal) > 0 {
 		f.add(Critical, "cluster", fmt.Sprintf("if %s died now, Proxmox would have no quorum on the others: its guests could not be recovered", either(fatal)),
 			fmt.Sprintf("corosync counts %d votes%s and needs more than half of them; that the store has a third vote does not help it", v.All(), device(v)), ha.AddQDevice)
 		return

@@ -49,6 +49,7 @@ type Health struct {
 	External bool        // the store is an etcd that others run: Members are its configured endpoints
 	Leader   ha.NodeName // raft's leader; empty when none is known
 	Members  []MemberState
+	Starting ha.NodeName   // this node's name while its own member, which answers nobody yet, waits for the others
 	Own      string        // this node's own member: leader, follower, no leader, starting, stopped; client (no member)
 	DBSize   int64         // bytes, own member's, else the largest that answered
 	Why      string        // when there is no quorum or the own member is unwell: what is known
@@ -103,9 +104,12 @@ func (s *Store) Health(ctx context.Context) Health {
 		if h.Own, h.DBSize, problem = sv.state(); problem != nil {
 			why = append(why, problem)
 		}
+		if h.Own == ownStarting {
+			h.Starting = s.cfg.Self
+		}
 	}
 	if own, _ := split(s.lastList(), s.cfg.Self); own != nil && !own.Learner {
-		h.OwnDown = h.Own == "client" || h.Own == "starting" || h.Own == "stopped"
+		h.OwnDown = h.Own == "client" || h.Own == ownStarting || h.Own == "stopped"
 	}
 	if !h.Quorum {
 		answering := 0
@@ -173,6 +177,9 @@ func (s *Store) changing() bool {
 	return held
 }
 
+// ownStarting is a member that waits for a majority of the voters to start.
+const ownStarting = "starting"
+
 // state describes the embedded member without any network.
 func (sv *server) state() (own string, dbSize int64, problem error) {
 	if why := sv.down.Load(); why != nil {
@@ -183,7 +190,7 @@ func (sv *server) state() (own string, dbSize int64, problem error) {
 	select {
 	case <-e.ReadyNotify():
 	default:
-		return "starting", dbSize, errors.New("this node's etcd member waits for a majority of the voters to start")
+		return ownStarting, dbSize, errors.New("this node's etcd member waits for a majority of the voters to start")
 	}
 	if alarms := e.Alarms(); len(alarms) > 0 {
 		problem = fmt.Errorf("etcd raises the alarm %v", alarms[0].Alarm)

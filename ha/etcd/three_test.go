@@ -47,7 +47,7 @@ func TestAVoterThatStartsAloneDoesNotHangAndSaysWhatIsMissing(t *testing.T) {
 		t.Errorf("a commit that cannot have been sent: %v", err)
 	}
 	h := s1.Health(within(t, time.Second))
-	if h.Quorum || h.Own != "starting" || h.Why == "" || h.Leader != "" || len(h.Members) != 3 {
+	if h.Quorum || h.Own != "starting" || h.Starting == "" || h.Why == "" || h.Leader != "" || len(h.Members) != 3 {
 		t.Errorf("health without quorum: %+v", h)
 	}
 	if took := time.Since(started); took > 3*time.Second {
