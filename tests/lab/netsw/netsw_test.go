@@ -38,10 +38,12 @@ func TestForwardsBothWaysAndPassesTheEndOn(t *testing.T) {
 	if _, err := server.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("after the client's end: %v", err)
 	}
-	got := b.Counters()
-	if got["a"].SentBytes != 8 || got["a"].RecvBytes != 6 || got["a"].Connections != 1 || got["b"].RecvBytes != 8 {
-		t.Errorf("counters %+v", got)
-	}
+	// What has arrived is counted a moment later.
+	var got map[string]Counter
+	waittest.Until(t, 3*time.Second, "everything is counted", func() bool {
+		got = b.Counters()
+		return got["a"].SentBytes == 8 && got["a"].RecvBytes == 6 && got["a"].Connections == 1 && got["b"].RecvBytes == 8
+	}, &got)
 }
 
 func TestCutLinkStallsInItsDirectionAndGoesOnAfterHealing(t *testing.T) {
