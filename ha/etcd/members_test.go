@@ -152,6 +152,7 @@ func (w *writer) end(t *testing.T, s *Store) {
 }
 
 func TestGrowthFromOneToThreeToFiveUnderWrites(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := membersLab(t, 5)
 	all := l.voters
 	names := []ha.NodeName{"node1", "node2", "node3", "node4", "node5"}
@@ -203,6 +204,7 @@ func TestGrowthFromOneToThreeToFiveUnderWrites(t *testing.T) {
 }
 
 func TestADeadVoterIsReplacedByItselfAndByAnother(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := membersLab(t, 4)
 	all := l.voters
 	l.voters = all[:3]
@@ -255,6 +257,7 @@ func TestADeadVoterIsReplacedByItselfAndByAnother(t *testing.T) {
 }
 
 func TestAWitnessIsTheThirdVote(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := membersLab(t, 3)
 	all := l.voters
 	all[2].Name = "witness1"
@@ -278,6 +281,7 @@ func TestAWitnessIsTheThirdVote(t *testing.T) {
 func stopped(w *writer) <-chan struct{} { close(w.stop); return w.ended }
 
 func TestChangesThatWouldCostTheMajorityAreRefused(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := membersLab(t, 3)
 	l.all()
 	s := l.stores["node1"]

@@ -189,6 +189,7 @@ func kv101(t *testing.T, s *Store) int64 {
 // Two voters restore, the third comes back with the former data: it takes no part, and the others do not care. Then it restores the same
 // copy, and has caught up.
 func TestAVoterWithFormerDataTakesNoPart(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := newLife(t, 3)
 	copied := l.backup(t)
 	for _, v := range l.voters {
@@ -225,6 +226,7 @@ func TestAVoterWithFormerDataTakesNoPart(t *testing.T) {
 // Two voters with new, empty disks are started without having restored: they form no second store, however long the one that has restored
 // is alone. As soon as one of them restores too there is a majority, and the other is let in.
 func TestVotersWithoutDataFormNoSecondStore(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := newLife(t, 3)
 	copied := l.backup(t)
 	for _, v := range l.voters {
@@ -265,6 +267,7 @@ func TestVotersWithoutDataFormNoSecondStore(t *testing.T) {
 // The same copy a second time: the revision and the epoch lie beyond those of the first restore. One voter alone begins when the others
 // are gone for good, and they are let in again.
 func TestTheSameCopyAgainOnOneVoter(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := newLife(t, 3)
 	copied := l.backup(t)
 	for _, v := range l.voters {

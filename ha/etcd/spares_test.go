@@ -71,6 +71,7 @@ func well(s *Store, own string, spares ...ha.NodeName) func() bool {
 // A voter is lost for good under writes, a spare votes in its place, and the lost one comes back with its old data, as a spare. Then it
 // is let in again.
 func TestASpareVotesInPlaceOfALostVoter(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := sparesLab(t, 3, 1)
 	l.all()
 	s, spare := l.stores["node1"], l.stores["node4"]
@@ -185,6 +186,7 @@ func TestSparesAreLeftAlone(t *testing.T) {
 
 // Everybody that the configuration wants to vote was replaced: who starts then finds the members all the same.
 func TestMembersThatAreAllSparesAreFound(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := sparesLab(t, 1, 1)
 	s := l.open("node1")
 	l.ready(s)
@@ -207,6 +209,7 @@ func TestMembersThatAreAllSparesAreFound(t *testing.T) {
 
 // All that a lost voter knew were replaced one after the other while it was away: nobody is left who could tell it that it is out.
 func TestALostVoterThatKnowsNobodyIsASpareToo(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := sparesLab(t, 3, 3)
 	l.all()
 	s := l.stores["node6"]
