@@ -55,7 +55,7 @@ func answer(method, path string) (any, error) {
 	case "/nodes/node1/status":
 		return map[string]any{"memory": map[string]any{"total": 8 << 30}}, nil
 	case "/nodes/node1/storage":
-		return []any{map[string]any{"storage": "shared", "type": "nfs", "shared": 1, "active": 1, "enabled": 1, "content": "images"}}, nil
+		return []any{map[string]any{"storage": "shared", "type": "dir", "shared": 1, "active": 1, "enabled": 1, "content": "images"}}, nil
 	case "/nodes/node1/qemu":
 		return list(), nil
 	case "/nodes/node1/lxc", "/nodes/node1/tasks":

@@ -65,7 +65,7 @@ func prepare() error {
 		{pve + "/.members", []byte(members), 0o644},
 		{pve + "/.version", []byte(`{"starttime":1,"clinfo":1,"vmlist":1}`), 0o644},
 		{pve + "/pve-root-ca.pem", ca.PEM(), 0o644},
-		{pve + "/storage.cfg", []byte("nfs: shared\n\tpath /mnt\n\tcontent images\n"), 0o644},
+		{pve + "/storage.cfg", []byte("dir: shared\n\tpath /mnt\n\tshared 1\n\tcontent images\n"), 0o644},
 		{pve + "/nodes/node1/pve-ssl.pem", api.CertPEM, 0o644},
 		{pve + "/nodes/node1/pve-ssl.key", api.KeyPEM, 0o600},
 		{pve + "/nodes/node1/qemu-server/100.conf", []byte(vm), 0o640},
