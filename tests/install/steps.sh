@@ -289,8 +289,9 @@ purge() {
 	in_node systemctl daemon-reload
 	in_node dpkg -P bascule
 	onboot 1
+	# /mnt is the shared storage: the directory .bascule, where every node's looks write, is the other nodes' too and stays.
 	local left
-	left=$(in_node find / \( -path /proc -o -path /sys -o -path /shared -o -path /root -o -path /var/log/journal \) -prune -o \( -name '*bascul*' -o -name '*hactl*' \) -print)
+	left=$(in_node find / \( -path /proc -o -path /mnt -o -path /sys -o -path /shared -o -path /root -o -path /var/log/journal \) -prune -o \( -name '*bascul*' -o -name '*hactl*' \) -print)
 	echo "left: $left"
 	[ -z "$left" ]
 	if in_node ls /etc/systemd/system/multi-user.target.wants | has bascul; then return 1; fi
