@@ -23,7 +23,7 @@ func newBackup(h *hactl) *cobra.Command {
 			"share (/etc/pve/bascule, /etc/pve/priv/bascule). THE FILE HOLDS THE CLUSTER'S KEYS: it is made with mode 0600; keep it so wherever you take it.\n" +
 			"Guests' disks and Proxmox's own configuration are not in it. An external etcd is saved with its own tools. Run it as root on a node.\n" +
 			"Restoring: hactl restore --help.",
-		Example: "  hactl backup /root/bascule-$(date +%F).tar.gz",
+		Example: "  hactl backup /var/backups/bascule-$(date +%F).tar.gz",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return h.backup(cmd, file, args[0]) },
 	}

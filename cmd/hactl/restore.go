@@ -34,7 +34,7 @@ func newRestore(h *hactl) *cobra.Command {
 			"EVERY member (never start one with its former data), start basculed everywhere. All guests are frozen until every member has reported, or\n" +
 			"is proven off (hactl confirm-off); then each is assigned anew where it runs, or where its configuration lies.\n" +
 			"Only the store is restored. Configuration and keys: tar -xzf FILE -C / etc/bascule (see docs/operate.md).",
-		Example: "  hactl restore /root/bascule-2026-11-22.tar.gz",
+		Example: "  hactl restore /var/backups/bascule-2026-11-22.tar.gz",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return r.run(cmd, args[0]) },
 	}
