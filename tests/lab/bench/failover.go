@@ -68,7 +68,11 @@ func Failover(ctx context.Context, l *lab.Lab, kind Kind, phase time.Duration) (
 	if err := AwaitHealthy(ctx, l); err != nil {
 		return r, err
 	}
-	var err error
+	timing, err := l.Options.Timings()
+	if err != nil {
+		return r, err
+	}
+	time.Sleep(timing.QuietTime(0)) // the victim of the round before takes no guest sooner, and this is no bench of a node that has just booted
 	if r.Victim, r.AlsoRaft, err = prepareVictim(ctx, l, kind); err != nil {
 		return r, err
 	}
