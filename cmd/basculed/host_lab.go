@@ -15,6 +15,7 @@ import (
 	"bascule/ha"
 	"bascule/ha/agent"
 	"bascule/ha/proxmox"
+	"bascule/ha/storage"
 )
 
 // labNodeDir names the directory of the lab node that this process belongs to; the same variable marks its processes.
@@ -57,10 +58,8 @@ func openTree(config.Proxmox) proxmox.Tree {
 }
 
 // newStorages looks at the lab's storages: each is a directory below the node's own root, whatever its type is, or nothing when the lab has
-// taken it away.
-func newStorages(cfg *config.Config, h host) agent.Storages {
-	return labStorages{openStorages(cfg), h.root}
-}
+// taken it away. Of one that the lab shares it is a link to what all nodes have in common.
+func newStorages(l *storage.Looker, h host) agent.Storages { return labStorages{l, h.root} }
 
 type labStorages struct {
 	agent.Storages
@@ -71,9 +70,18 @@ type labStorages struct {
 func (l labStorages) Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook {
 	dir := filepath.Join(l.root, "storages", p.Name)
 	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := l.mount(dir, p.Name); err != nil {
 			return ha.StorageLook{Storage: p.Name, Skipped: true, Problem: err.Error()}
 		}
 	}
 	return l.Storages.Look(ctx, ha.StoragePlace{Name: p.Name, Type: "dir", Path: dir})
+}
+
+// mount makes the node's stand-in for a storage.
+func (l labStorages) mount(dir, name string) error {
+	shared := filepath.Join(os.Getenv(labNodeDir), "..", "storage", "shared", name)
+	if _, err := os.Stat(shared); err != nil {
+		return os.MkdirAll(dir, 0o755)
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(dir), 0o755), os.Symlink(shared, dir))
 }

@@ -11,6 +11,7 @@ import (
 	"bascule/ha"
 	"bascule/ha/agent"
 	"bascule/ha/proxmox"
+	"bascule/ha/storage"
 )
 
 // readHost learns who this machine is. Release builds take the kernel's word only.
@@ -32,4 +33,4 @@ func readLine(name string) (string, error) {
 func openTree(c config.Proxmox) proxmox.Tree { return proxmox.OSTree(c.Root) }
 
 // newStorages looks at this node's storages.
-func newStorages(cfg *config.Config, _ host) agent.Storages { return openStorages(cfg) }
+func newStorages(l *storage.Looker, _ host) agent.Storages { return l }

@@ -95,7 +95,7 @@ func (p *parts) run(ctx, stopped context.Context) error {
 // serve opens the API on its unix socket and, with mutual TLS, on the network.
 func (p *parts) serve(ctx context.Context, g *errgroup.Group) error {
 	look := gatherer(p.cfg, p.host, p.driver, p.guard)
-	look.Version, look.Ping = version, p.gossip.Ping
+	look.Version, look.Ping, look.Marks = version, p.gossip.Ping, marksOf(p.looker)
 	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip, tester: p.tester, doctor: gather.New(look)}, p.log.WithField("part", "api"))
 	unix, err := api.ListenUnix(p.cfg.API.Socket)
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"bascule/ha/node"
 	"bascule/ha/placement"
 	"bascule/ha/proxmox"
+	"bascule/ha/storage"
 )
 
 // hostReserve is memory that guests never get: Proxmox, the kernel and Bascule itself.
@@ -44,6 +45,7 @@ type parts struct {
 	agent  *agent.Agent
 	joiner *fencing.Joiner
 	tester fenceTester
+	looker *storage.Looker // nil on a witness
 
 	journal *recorder.Journal
 }
@@ -94,7 +96,8 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 		p.guard = guard.NewClient(cfg.Guard.Socket)
 		ac.Proxmox, ac.Guard = proxmoxPort{p.driver}, guardPort{p.guard}
 		ac.Processes = processPort{&guard.ProcFS{Root: h.root, Filter: h.own}}
-		ac.Storages = newStorages(cfg, h)
+		p.looker = openStorages(cfg)
+		ac.Storages = newStorages(p.looker, h)
 	}
 	if err := p.openGossip(&ac, h, log); err != nil {
 		return nil, errors.Join(err, p.store.Close(ctx))

@@ -27,7 +27,7 @@ func (l *Looker) block(ctx context.Context, p ha.StoragePlace) ha.StorageLook {
 	if len(devices) > maxDevices {
 		devices = devices[:maxDevices]
 	}
-	out := l.child(ctx, p.Name, order{Devices: devices})
+	_, out := l.child(ctx, p.Name, order{Devices: devices})
 	if out.Skipped {
 		return out
 	}

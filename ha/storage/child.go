@@ -52,6 +52,9 @@ func (a *answer) carryOut(o order) error {
 	if o.Path == "" {
 		return nil
 	}
+	if o.List {
+		return a.list(o)
+	}
 	if o.Mount != "" && !mounted(o.Mount) {
 		return fmt.Errorf("%s is not mounted", o.Mount)
 	}
@@ -72,9 +75,9 @@ func (a *answer) carryOut(o order) error {
 	if _, err := dir.ReadDir(1); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	file := filepath.Join(o.Path, ownDir, "look-"+o.Node)
+	file := filepath.Join(o.Path, ownDir, markPrefix+o.Node)
 	if o.Write {
-		return a.write(file)
+		return a.write(file, o.Mark)
 	}
 	if err := readDirect(file, nil); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, io.EOF) {
 		return err
@@ -87,14 +90,15 @@ func (a *answer) carryOut(o order) error {
 var failing = []error{syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT, syscall.ENXIO, syscall.ENODEV, syscall.EREMOTEIO, syscall.ENOLINK, syscall.ECONNRESET,
 	syscall.ECONNREFUSED, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENOTCONN, syscall.EPIPE, syscall.ESHUTDOWN}
 
-// write writes a small file, to the disk, and reads it back.
-func (a *answer) write(file string) error {
+// write writes a small file with a mark, to the disk, and reads it back.
+func (a *answer) write(file string, mark *Mark) error {
 	err := os.MkdirAll(filepath.Dir(file), 0o700)
-	content := bytes.Repeat([]byte("Bascule looks whether this storage can be written to.\n"), 2)
+	content := markText(mark)
 	if err == nil {
 		err = writeSynced(file, content)
 	}
 	if err == nil {
+		a.Wrote = true
 		return readDirect(file, content)
 	}
 	return a.judgeWrite(file, err)

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -13,19 +14,22 @@ import (
 
 // Config is what a Looker is made of.
 type Config struct {
-	Node  ha.NodeName
-	Child []string // argv of a process that runs Child: this program's own
-	Etc   string   // where Proxmox's files are: /etc/pve
-	Root  string   // of /sys, /run and /dev; empty: "/"
+	Node    ha.NodeName
+	Cluster string   // its name: two clusters may use one server
+	Child   []string // argv of a process that runs Child: this program's own
+	Etc     string   // where Proxmox's files are: /etc/pve
+	Root    string   // of /sys, /run and /dev; empty: "/"
 }
 
 // Looker looks at storages. Its methods may be called by several goroutines at once.
 type Looker struct {
-	cfg Config
+	cfg  Config
+	life string // of this Looker, in its marks
 
 	mu    sync.Mutex
 	open  map[string]*process // by what is looked at: processes that have not ended
 	wrote map[string]time.Time
+	dirs  map[string]*marked    // storages with a directory, as they were looked at last
 	ceph  map[string]cephHealth // by cluster
 }
 
@@ -37,7 +41,7 @@ func New(c Config) *Looker {
 	if c.Root == "" {
 		c.Root = "/"
 	}
-	return &Looker{cfg: c, open: map[string]*process{}, wrote: map[string]time.Time{}, ceph: map[string]cephHealth{}}
+	return &Looker{cfg: c, life: rand.Text(), open: map[string]*process{}, wrote: map[string]time.Time{}, dirs: map[string]*marked{}, ceph: map[string]cephHealth{}}
 }
 
 // Look looks once at a storage. It answers when ctx ends at the latest (and a quarter of a second), whatever the storage does.
@@ -66,6 +70,8 @@ type order struct {
 	Path    string   `json:"path,omitempty"`
 	Mount   string   `json:"mount,omitempty"`
 	Write   bool     `json:"write,omitempty"`
+	Mark    *Mark    `json:"mark,omitempty"` // with Write: what is written
+	List    bool     `json:"list,omitempty"` // only read the marks that are there
 	Devices []string `json:"devices,omitempty"`
 }
 
@@ -74,16 +80,26 @@ type answer struct {
 	Problem string   `json:"problem,omitempty"`
 	Skipped bool     `json:"skipped,omitempty"` // the problem is this process's own
 	Notes   []string `json:"notes,omitempty"`
+	Wrote   bool     `json:"wrote,omitempty"` // the mark is on the storage
+	Marks   []Mark   `json:"marks,omitempty"` // with List
 }
 
 // path looks at a directory.
 func (l *Looker) path(ctx context.Context, p ha.StoragePlace) ha.StorageLook {
+	o := order{Node: string(l.cfg.Node), Path: p.Path, Mount: p.Mount}
 	l.mu.Lock()
+	d := l.directory(p)
 	due := !p.ReadOnly && time.Since(l.wrote[p.Name]) >= writeEvery
+	if due {
+		o.Write, o.Mark = true, l.nextMark(d)
+	}
 	l.mu.Unlock()
-	out := l.child(ctx, p.Name, order{Node: string(l.cfg.Node), Path: p.Path, Mount: p.Mount, Write: due})
+	a, out := l.child(ctx, p.Name, o)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if a.Wrote {
+		d.wrote(*o.Mark, time.Now())
+	}
 	switch {
 	case out.Problem != "":
 		delete(l.wrote, p.Name)
@@ -94,20 +110,20 @@ func (l *Looker) path(ctx context.Context, p ha.StoragePlace) ha.StorageLook {
 }
 
 // child has a process of its own carry out an order.
-func (l *Looker) child(ctx context.Context, name string, o order) ha.StorageLook {
+func (l *Looker) child(ctx context.Context, name string, o order) (answer, ha.StorageLook) {
 	in, err := json.Marshal(o)
 	if err != nil {
-		return ha.StorageLook{Skipped: true, Problem: err.Error()}
+		return answer{}, ha.StorageLook{Skipped: true, Problem: err.Error()}
 	}
 	r := l.run(ctx, name, l.cfg.Child, in)
 	if out, bad := r.failed(); bad {
-		return out
+		return answer{}, out
 	}
 	var a answer
 	if err := json.Unmarshal(r.out, &a); err != nil {
-		return ha.StorageLook{Skipped: true, Problem: "the look's own process ended without an answer: " + r.words()}
+		return answer{}, ha.StorageLook{Skipped: true, Problem: "the look's own process ended without an answer: " + r.words()}
 	}
-	return ha.StorageLook{Problem: a.Problem, Skipped: a.Skipped, Notes: a.Notes}
+	return a, ha.StorageLook{Problem: a.Problem, Skipped: a.Skipped, Notes: a.Notes}
 }
 
 // failed is the look of a process that gave no answer in time, or could not be started.

@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// storageFault changes how one node reaches a storage. The node's basculed (lab build) looks at the directory storages/NAME below its root: a
-// link to itself there gives errors, a pipe in the place of the file that it reads gives no answer.
+// storageFault changes how one node reaches a storage. The node's basculed (lab build) looks at storages/NAME below its root, a link to the
+// directory that all nodes share: a link to itself gives errors, a pipe in the place of the file that it reads gives no answer, a directory
+// of the node's own is a storage that is not one and the same.
 func (w *World) storageFault(c Command) (string, error) {
 	n, err := w.node(c.Node)
 	if err != nil {
@@ -32,10 +33,12 @@ func (w *World) storageFault(c Command) (string, error) {
 		if err == nil {
 			err = syscall.Mkfifo(pipe, 0o600)
 		}
+	case "apart":
+		err = errors.Join(clear(), os.MkdirAll(dir, 0o755))
 	case "heal":
 		err = clear()
 	default:
-		return "", fmt.Errorf("storage fault %q: write fail, hang or heal", c.Fault)
+		return "", fmt.Errorf("storage fault %q: write fail, hang, apart or heal", c.Fault)
 	}
 	if err == nil {
 		err = w.pve.SetMounted(c.Store, n.name, c.Fault != "fail")

@@ -65,6 +65,11 @@ func (l Layout) APISocket(node string) string {
 // SBDDisk is the file that all nodes of a lab with Fencing SBD have as their one shared disk.
 func (l Layout) SBDDisk() string { return filepath.Join(l.Dir, "storage", "shared.sbd") }
 
+// Shared is the directory of a shared storage, the same for all nodes.
+func (l Layout) Shared(storage string) string {
+	return filepath.Join(l.Dir, "storage", "shared", storage)
+}
+
 // GuestLogs is the directory of the lines that guests write to the shared storage.
 func (l Layout) GuestLogs() string { return filepath.Join(l.Dir, "storage", "guests") }
 

@@ -40,8 +40,10 @@ func prepare(o Options) (*secrets, error) {
 			return nil, fmt.Errorf("preparing %s: %w", name, err)
 		}
 	}
-	if err := os.MkdirAll(o.layout().GuestLogs(), 0o755); err != nil {
-		return nil, fmt.Errorf("the shared storage cannot be made: %w", err)
+	for _, dir := range []string{o.layout().GuestLogs(), o.layout().Shared(sharedStorage), o.layout().Shared(secondStorage)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("the shared storage cannot be made: %w", err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(o.Dir, "ca.pem"), ca.PEM(), 0o644); err != nil {
 		return nil, fmt.Errorf("the lab's CA certificate cannot be written: %w", err)

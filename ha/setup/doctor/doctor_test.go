@@ -47,7 +47,10 @@ func well() Cluster {
 			Inventory: &ha.Inventory{Memory: 16 * gib, Storages: []ha.StorageReport{{Name: "nas", Type: "nfs", Shared: true, Active: true}, {Name: "local", Type: "dir", Active: true}},
 				Guests: []ha.GuestSeen{{ID: ha.VMID(100 + i), Kind: ha.QEMU, Name: fmt.Sprintf("web%d", i), Protected: true, Running: true, Memory: 4 * gib, Storages: []string{"nas"}}}},
 			Storages: []Storage{{Name: "nas", Type: "nfs", Shared: true, Behind: "nfs4 10.0.9.1:/vm", Path: "/mnt/pve/nas"}},
-			Luns:     []Lun{{WWN: "3600a", Device: "dm-3", Paths: 2, Active: 2}},
+			Marks: []Marks{{Storage: "nas", Found: []Mark{foundMark(1), foundMark(2), foundMark(3)}, Wrote: []Mark{
+				{Cluster: "lan", Node: n, Life: "life" + string(n), Count: 4, Age: 190 * time.Second}, {Cluster: "lan", Node: n, Life: "life" + string(n), Count: 5, Age: 130 * time.Second},
+				{Cluster: "lan", Node: n, Life: "life" + string(n), Count: 6, Age: 70 * time.Second}}}},
+			Luns: []Lun{{WWN: "3600a", Device: "dm-3", Paths: 2, Active: 2}},
 		}
 		for k := 1; k <= 3; k++ {
 			if k != i {
@@ -66,6 +69,29 @@ func well() Cluster {
 	}
 	return c
 }
+
+// foundMark is a node's newest mark as others find it.
+func foundMark(i int) Mark {
+	return Mark{Cluster: "lan", Node: nodeName(i), Life: "life" + string(nodeName(i)), Count: 6}
+}
+
+// marks changes what a node knows of the marks on its storage.
+func marks(n ha.NodeName, change func(*Marks)) func(*Cluster) {
+	return edit(n, func(f *Facts) {
+		m := f.Marks[0]
+		m.Found, m.Wrote = slices.Clone(m.Found), slices.Clone(m.Wrote)
+		change(&m)
+		f.Marks = []Marks{m}
+	})
+}
+
+// behind changes what is mounted on a node.
+func behind(n ha.NodeName, what string) func(*Cluster) {
+	return edit(n, func(f *Facts) { f.Storages = []Storage{{Name: "nas", Type: "nfs", Shared: true, Behind: what}} })
+}
+
+// unmarked takes away what every node knows of marks.
+var unmarked = everywhere(func(f *Facts) { f.Marks = nil })
 
 func nodeName(i int) ha.NodeName { return ha.NodeName(fmt.Sprintf("node%d", i)) }
 
@@ -266,7 +292,24 @@ var faults = []struct {
 	{"a drop-in that cannot be read", edit("node2", func(f *Facts) { f.BootCheck = &BootCheck{PVEGuests: true, Broken: "bascule.conf cannot be read"} }), []string{"warning boot-check-missing node node2"}, "cannot be read"},
 	{"no Proxmox there", edit("node2", func(f *Facts) { f.BootCheck = &BootCheck{} }), nil, ""},
 
-	{"a directory that is not shared", edit("node2", func(f *Facts) { f.Storages = []Storage{{Name: "nas", Type: "dir", Shared: true, Behind: "ext4 1234"}} }), []string{"critical storage-not-shared storage nas"}, "nfs4 10.0.9.1:/vm on node1 and node3; ext4 1234 on node2"},
+	{"a directory that is not shared, and no marks", all(unmarked, behind("node2", "ext4 1234")), []string{"critical storage-not-shared storage nas"}, "nfs4 10.0.9.1:/vm on node1 and node3; ext4 1234 on node2"},
+	{"the same under another name", behind("node2", "nfs4 nas.lan:/vm"), nil, ""},
+	{"a node that finds only its own marks", marks("node2", func(m *Marks) { m.Found = m.Found[1:2] }), []string{"critical storage-not-shared storage nas"}, "node2 does not find there what node1 wrote 130 s ago; node2 does not find there what node3"},
+	{"the same, and another thing is mounted", all(behind("node2", "ext4 1234"), marks("node2", func(m *Marks) { m.Found = m.Found[1:2] })), []string{"critical storage-not-shared storage nas"}, "mounted there: nfs4 10.0.9.1:/vm on node1 and node3; ext4 1234 on node2"},
+	{"a node whose marks nobody finds", all(marks("node1", func(m *Marks) { m.Found = append(m.Found[:1], m.Found[2]) }), marks("node3", func(m *Marks) { m.Found = append(m.Found[:1], m.Found[2]) })),
+		[]string{"critical storage-not-shared storage nas"}, "node1 does not find there what node2 wrote"},
+	{"an old copy of a storage", marks("node2", func(m *Marks) { m.Found[0].Count, m.Found[2].Count = 4, 5 }), []string{"critical storage-not-shared storage nas"}, "node2 finds there an old copy of what node1 wrote, not what it wrote 130 s ago"},
+	{"a copy of a former life", marks("node2", func(m *Marks) { m.Found[0].Life = "before" }), []string{"critical storage-not-shared storage nas"}, "an old copy of what node1 wrote"},
+	{"marks so new that a cache may hide them", all(marks("node1", func(m *Marks) { m.Wrote = m.Wrote[2:] }), marks("node2", func(m *Marks) { m.Found = m.Found[1:] })), nil, ""},
+	{"a mark that lags by a cache's time", marks("node2", func(m *Marks) { m.Found[0].Count = 5 }), nil, ""},
+	{"a daemon that has just started", all(marks("node1", func(m *Marks) {
+		m.Wrote = []Mark{{Cluster: "lan", Node: "node1", Life: "new", Count: 1, Age: time.Minute}}
+	})), nil, ""},
+	{"a mark of an older daemon", marks("node2", func(m *Marks) { m.Found[0] = Mark{Node: "node1", Unread: "no mark"} }), nil, ""},
+	{"another cluster's node of the same name", marks("node2", func(m *Marks) { m.Found[0] = Mark{Cluster: "other", Node: "node1", Life: "x", Count: 900} }), nil, ""},
+	{"a storage that is away on a node", marks("node2", func(m *Marks) { m.Found, m.Problem = nil, "it gave no answer in time" }), nil, ""},
+	{"a node that only reads there", marks("node2", func(m *Marks) { m.Wrote = nil }), nil, ""},
+	{"marks on a storage that is not shared", all(everywhere(func(f *Facts) { f.Storages = nil }), marks("node2", func(m *Marks) { m.Found = nil })), nil, ""},
 	{"a storage that only one node has", edit("node2", func(f *Facts) {
 		f.Storages = append(f.Storages, Storage{Name: "other", Shared: true, Behind: "ext4 1"})
 	}), nil, ""},

@@ -35,6 +35,7 @@ type Facts struct {
 	Inventory    *ha.Inventory `json:"inventory,omitempty"` // memory, storages and guests of this node
 	HostReserve  int64         `json:"host_reserve,omitempty"`
 	Storages     []Storage     `json:"storages,omitempty"`
+	Marks        []Marks       `json:"marks,omitempty"` // on the storages with directories
 	Luns         []Lun         `json:"luns,omitempty"`
 }
 
@@ -169,6 +170,24 @@ type Storage struct {
 	Shared bool   `json:"shared"`           // it says so
 	Behind string `json:"behind,omitempty"` // what stands behind it here: equal on all nodes where it is one and the same
 	Path   string `json:"path,omitempty"`
+}
+
+// Marks are the small files that members' own looks write on a storage: those that this node wrote, and those that it finds there.
+type Marks struct {
+	Storage string `json:"storage"`
+	Wrote   []Mark `json:"wrote,omitempty"`   // by this node's running daemon, the oldest first
+	Found   []Mark `json:"found,omitempty"`   // now, of all nodes
+	Problem string `json:"problem,omitempty"` // why nothing is known of what is there
+}
+
+// Mark is one of them.
+type Mark struct {
+	Cluster string        `json:"cluster,omitempty"`
+	Node    ha.NodeName   `json:"node"`
+	Life    string        `json:"life,omitempty"`   // of the daemon that wrote it: another one after each start
+	Count   int           `json:"count,omitempty"`  // of its writes there
+	Age     time.Duration `json:"age,omitempty"`    // of what this node wrote itself, by its steady clock
+	Unread  string        `json:"unread,omitempty"` // it is there and says nothing, and why
 }
 
 // Lun is a disk of a SAN.

@@ -24,6 +24,7 @@ type Source struct {
 	Guard     func(ctx context.Context) (doctor.Guard, error)
 	Token     func(ctx context.Context) (doctor.Token, error)
 	Inventory func(ctx context.Context) (ha.Inventory, error)
+	Marks     func(ctx context.Context) []doctor.Marks                                         // of this node's looks at storages
 	Ping      func(ctx context.Context, to ha.NodeName, address string) (time.Duration, error) // gossip's own, over UDP
 }
 
@@ -149,6 +150,9 @@ func (g *Gatherer) probes() []probe {
 	}
 	if s.Inventory != nil {
 		out = append(out, probe{"Proxmox API", 15 * time.Second, noted(s.Inventory, func(f *doctor.Facts, v ha.Inventory) { f.Inventory = &v })})
+	}
+	if s.Marks != nil {
+		out = append(out, probe{"marks on storages", 6 * time.Second, g.marks})
 	}
 	return out
 }

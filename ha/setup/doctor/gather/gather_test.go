@@ -176,6 +176,7 @@ func TestFacts(t *testing.T) {
 		Token:     func(context.Context) (doctor.Token, error) { return doctor.Token{}, errors.New("no pveproxy") },
 		Inventory: func(context.Context) (ha.Inventory, error) { return ha.Inventory{Memory: 5}, nil },
 		Ping:      func(context.Context, ha.NodeName, string) (time.Duration, error) { return time.Millisecond, nil },
+		Marks:     func(context.Context) []doctor.Marks { return []doctor.Marks{{Storage: "nas", Problem: "away"}} },
 	}).Facts(t.Context())
 
 	if f.Version != doctor.FactsVersion || f.Node != "node1" || f.Daemon != "1.0.0" || f.At.IsZero() || f.Guard.Phase != "permitted" || f.Inventory.Memory != 5 {
@@ -183,6 +184,9 @@ func TestFacts(t *testing.T) {
 	}
 	if len(f.Silent) != 1 || f.Silent[0].Probe != "token" || f.Silent[0].Why != "no pveproxy" || f.Token != nil {
 		t.Errorf("silent: %+v", f.Silent)
+	}
+	if len(f.Marks) != 1 || f.Marks[0].Problem != "away" {
+		t.Errorf("marks: %+v", f.Marks)
 	}
 	if d := f.Disk; d == nil || d.Filesystem == "" || d.Mount == "" || d.Free <= 0 || d.Size < d.Free || len(d.Syncs) == 0 || !slices.IsSorted(d.Syncs) {
 		t.Errorf("disk: %+v", d)

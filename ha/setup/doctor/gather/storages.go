@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,6 +56,17 @@ func (g *Gatherer) storages(ctx context.Context) (func(*doctor.Facts), error) {
 		}
 	}, nil
 }
+
+// marks has the marks on the storages read, by processes of their own: what hangs is left alone.
+func (g *Gatherer) marks(ctx context.Context) (func(*doctor.Facts), error) {
+	ctx, cancel := context.WithTimeout(ctx, markLimit)
+	defer cancel()
+	m := g.src.Marks(ctx)
+	return func(f *doctor.Facts) { f.Marks = m }, nil
+}
+
+// markLimit is what a storage's marks may take, less than the probe's own time.
+const markLimit = 5 * time.Second
 
 // pathOf is where a storage's files are; "" for those without files.
 func pathOf(s discover.Storage) string {
