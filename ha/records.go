@@ -116,6 +116,7 @@ type DeviceCheck struct {
 	ReadOn      bool        `json:"read_on"`           // it showed the living node as it is: power on, access open, no message in its slot, ready to reset it
 	UUIDMatched bool        `json:"uuid_matched"`      // its system UUID is the node's
 	Problem     string      `json:"problem,omitempty"` // why it would not work today
+	Told        bool        `json:"told,omitempty"`    // people have heard of a problem, and not yet of its end
 
 	Confirmed     string `json:"confirmed,omitempty"`      // who has tested that it switches this machine, and when; it outlives boots
 	ConfirmedUUID string `json:"confirmed_uuid,omitempty"` // system UUID of the machine that was tested: another one under the name is not meant

@@ -66,6 +66,14 @@ const (
 	StorageLost    = "lost"
 )
 
+// SubjectDevice begins the subject of a transition about a fencing device of a node: "fencing device bmc2 of node2". It goes from works
+// to broken and back.
+const (
+	SubjectDevice = "fencing device "
+	DeviceWorks   = "works"
+	DeviceBroken  = "broken"
+)
+
 // Transition is one change of a node's or guest's state and the reason for it. Shells log, store and notify
 // transitions; they never derive behaviour from them.
 type Transition struct {

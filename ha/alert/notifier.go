@@ -95,10 +95,14 @@ func (n *Notifier) add(r receiver) {
 
 // Notify queues an event for every receiver if people should hear of it. It never blocks.
 func (n *Notifier) Notify(e ha.Event) {
-	if len(n.outlets) == 0 || !n.worth(e.Transition) {
+	if len(n.outlets) == 0 {
 		return
 	}
-	body, err := json.Marshal(newMessage(n.cluster, e))
+	kind, ok := n.kindOf(e.Transition)
+	if !ok {
+		return
+	}
+	body, err := json.Marshal(newMessage(n.cluster, kind, e))
 	if err != nil { // plain data: only a changed type can cause it
 		n.log.WithError(err).Error("alert: an event cannot be encoded and is not told")
 		return
@@ -112,10 +116,11 @@ func (n *Notifier) Notify(e ha.Event) {
 	}
 }
 
-// worth is Wanted, and the start of a guest that was told to be in recovery: people wait for it.
-func (n *Notifier) worth(t ha.Transition) bool {
+// kindOf is KindOf, and guest-back for the start of a guest that was told to be down: people wait for it.
+func (n *Notifier) kindOf(t ha.Transition) (Kind, bool) {
+	k, ok := KindOf(t)
 	if t.Guest == 0 {
-		return Wanted(t)
+		return k, ok
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -123,13 +128,14 @@ func (n *Notifier) worth(t ha.Transition) bool {
 	case ha.GuestRecovery:
 		n.recovering[t.Guest] = true
 	case ha.GuestStarted:
-		was := n.recovering[t.Guest]
+		if n.recovering[t.Guest] && !ok {
+			k, ok = guestBack, true
+		}
 		delete(n.recovering, t.Guest)
-		return was || Wanted(t)
 	case ha.GuestStopped, ha.GuestError, ha.GuestUnprotected:
 		delete(n.recovering, t.Guest)
 	}
-	return Wanted(t)
+	return k, ok
 }
 
 // Dropped counts messages that no receiver got because of a full queue or the end of Run.

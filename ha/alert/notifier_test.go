@@ -116,7 +116,7 @@ func TestWebhookGetsTheMessage(t *testing.T) {
 	n := start(t, Config{Cluster: "lan", WebhookURL: h.secret(), HTTP: h.Client()})
 	n.Notify(ha.Event{Transition: ha.Transition{Subject: "node node2", Node: "node2", From: "online", To: "suspect"}}) // nobody's business
 	n.Notify(fencing)
-	want := Message{Version: 1, Cluster: "lan", Severity: Critical, Text: Text(fencing.Transition), Subject: "node node2", Node: "node2",
+	want := Message{Version: 1, Cluster: "lan", Severity: Critical, Kind: "node-fencing", Text: Text(fencing.Transition), Subject: "node node2", Node: "node2",
 		From: "suspect", To: "fencing", Reason: fencing.Reason, At: fencing.At, Term: 42, By: "node1"}
 	if d := cmp.Diff(want, receive(t, h.got)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -1,6 +1,7 @@
 package leader
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,10 @@ const (
 	// Reset services belong to somebody else: they count requests (Hetzner: 500 an hour), and their health changes slowly.
 	resetCheckEvery = 5 * time.Minute
 	resetCheckRetry = time.Minute
+
+	// toldAfter is how long a device must fail until people hear of it: a controller that restarts itself, for an update of its firmware,
+	// is back by then.
+	toldAfter = 5 * time.Minute
 )
 
 // checkPauses are the pauses of a kind of device.
@@ -48,11 +53,11 @@ func (r *round) checkDevices(rec *ha.NodeRecord, mem *NodeMemory) {
 
 func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Device, m CheckMemory) CheckMemory {
 	if m.Incarnation != rec.Incarnation {
-		m = CheckMemory{Incarnation: rec.Incarnation, Next: r.now}
+		m = CheckMemory{Incarnation: rec.Incarnation, Next: r.now, Failing: m.Failing}
 	}
 	if why := d.Unfit(livingFacts(rep)); why != "" { // reading it would tell nothing
 		setCheck(rec, ha.DeviceCheck{Device: d.Name, Kind: recordedKind(d), Incarnation: rec.Incarnation, Problem: d.Name + ": " + why})
-		return CheckMemory{}
+		return CheckMemory{Failing: r.tellDevice(rec, d.Name, m.Failing)}
 	}
 	every, retry := checkPauses(d.Kind)
 	for _, a := range r.Readings {
@@ -64,6 +69,7 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Devi
 				m.Next = r.now.Add(retry)
 			}
 			setCheck(rec, c)
+			m.Failing = r.tellDevice(rec, d.Name, m.Failing)
 		}
 	}
 	if m.InFlight {
@@ -88,6 +94,30 @@ func (r *round) checkDevice(rec *ha.NodeRecord, rep ha.NodeReport, d ladder.Devi
 		r.wakeAt(m.Next)
 	}
 	return m
+}
+
+// tellDevice notes for people, after a look, that a device has failed for long, or works again. failing is since when it failed, as of the
+// look before; the new one is returned.
+func (r *round) tellDevice(rec *ha.NodeRecord, name string, failing ha.Instant) ha.Instant {
+	i := slices.IndexFunc(rec.Devices, func(c ha.DeviceCheck) bool { return c.Device == name })
+	c := &rec.Devices[i]
+	if c.Problem != "" {
+		failing = cmp.Or(failing, r.now)
+	} else {
+		failing = 0
+	}
+	tell := func(from, to, why string) {
+		k := ha.KeyNode(rec.Node)
+		r.trans[k] = append(r.trans[k], ha.Transition{Subject: fmt.Sprintf("%s%s of %s", ha.SubjectDevice, name, rec.Node), From: from, To: to, Reason: why})
+		c.Told = to == ha.DeviceBroken
+	}
+	switch {
+	case c.Told && c.Problem == "":
+		tell(ha.DeviceBroken, ha.DeviceWorks, "it answers again as it should")
+	case !c.Told && c.Problem != "" && r.now >= failing.Add(toldAfter):
+		tell(ha.DeviceWorks, ha.DeviceBroken, c.Problem)
+	}
+	return failing
 }
 
 // livingFacts are a living node's facts as far as they say whether a device can work for it. Arming comes and goes; the ladder looks
@@ -193,5 +223,6 @@ func setCheck(rec *ha.NodeRecord, c ha.DeviceCheck) {
 		rec.Devices = append(rec.Devices, c)
 		return
 	}
+	c.Told = rec.Devices[i].Told
 	rec.Devices[i] = c
 }

@@ -70,6 +70,7 @@ type CheckMemory struct {
 	Since       ha.Instant // when the answer that is awaited was asked for
 	Incarnation ha.Incarnation
 	Next        ha.Instant
+	Failing     ha.Instant // since when every look found a problem; 0: the last one found none
 }
 
 // Observation is everything that a decision may depend on.

@@ -7,97 +7,6 @@ import (
 	"bascule/ha"
 )
 
-// Subjects and states of transitions that are no node's and no guest's; the daemon builds them itself, because a
-// store that is away stores no events.
-const (
-	SubjectStore   = "store"
-	SubjectCluster = "cluster"
-	StoreAvailable = "available"
-	StoreAway      = "away"
-)
-
-// Severity grades an alert.
-type Severity string
-
-// Severities.
-const (
-	Critical Severity = "critical" // guests are down or stay down until somebody acts
-	Warning  Severity = "warning"  // something happened that somebody should look into
-	Info     Severity = "info"     // it is well again
-)
-
-// Wanted says whether people should hear of a transition: fencing, recovery, errors, the store going away, and their
-// ends. Plain starts, stops, moves, drains and mere suspicions are not.
-func Wanted(t ha.Transition) bool {
-	switch {
-	case strings.HasPrefix(t.Reason, ha.Alarm):
-		return true
-	case t.From == t.To:
-		return false
-	case strings.HasPrefix(t.Subject, ha.SubjectStorage):
-		return true
-	case t.Guest != 0:
-		return wantedGuest(ha.GuestState(t.From), ha.GuestState(t.To))
-	case t.Node != "":
-		return wantedNode(ha.NodeState(t.From), ha.NodeState(t.To))
-	}
-	return t.Subject == SubjectStore || t.Subject == SubjectCluster || isVoter(t)
-}
-
-// isVoter says whether the transition is about a voter of the store.
-func isVoter(t ha.Transition) bool { return strings.HasPrefix(t.Subject, "voter ") }
-
-func wantedNode(from, to ha.NodeState) bool {
-	switch to {
-	case ha.NodeFencing, ha.NodeFenced, ha.NodeQuarantined:
-		return true
-	}
-	switch from {
-	case ha.NodeFencing, ha.NodeFenced, ha.NodeQuarantined:
-		return true // it is back, in whatever state
-	}
-	return false
-}
-
-func wantedGuest(from, to ha.GuestState) bool {
-	switch to {
-	case ha.GuestRecovery, ha.GuestError, ha.GuestFrozen:
-		return true
-	}
-	switch from {
-	case ha.GuestRecovery, ha.GuestError, ha.GuestFrozen:
-		return true
-	}
-	return false
-}
-
-// SeverityOf grades a transition.
-func SeverityOf(t ha.Transition) Severity {
-	switch {
-	case strings.HasPrefix(t.Reason, ha.Alarm):
-		return Critical
-	case t.Guest != 0:
-		switch ha.GuestState(t.To) {
-		case ha.GuestError, ha.GuestRecovery:
-			return Critical
-		case ha.GuestFrozen:
-			return Warning
-		}
-	case t.Node != "":
-		switch ha.NodeState(t.To) {
-		case ha.NodeFencing:
-			return Critical
-		case ha.NodeFenced, ha.NodeQuarantined:
-			return Warning
-		}
-	case t.To == StoreAway, strings.HasPrefix(t.Subject, ha.SubjectStorage) && t.To == ha.StorageLost:
-		return Critical
-	case t.Subject == SubjectCluster, isVoter(t) && t.To == "lost", isVoter(t) && t.To == "replacing":
-		return Warning
-	}
-	return Info
-}
-
 // Text words a transition for people, in one line: what happened, then why.
 func Text(t ha.Transition) string {
 	what := fmt.Sprintf("%s: %s -> %s", t.Subject, t.From, t.To)
@@ -108,8 +17,14 @@ func Text(t ha.Transition) string {
 		what = nodeText(t)
 	case strings.HasPrefix(t.Subject, ha.SubjectStorage):
 		what = storageText(t)
+	case strings.HasPrefix(t.Subject, ha.SubjectDevice):
+		what = deviceText(t)
 	case t.Subject == SubjectStore && t.To == StoreAway:
 		what = "The store (etcd) is away: nothing is started, moved or fenced until it is back. hactl status names the voters that do not answer"
+	case t.Subject == SubjectCluster && t.To == clusterInOrder:
+		what = "All members have reported: guests are started and recovered again"
+	case t.Subject == SubjectCluster:
+		what = "The store shows an older state than members have seen; every guest is frozen until all members have reported or are proven off"
 	case isVoter(t):
 		what = voterText(t)
 	case t.Subject == SubjectStore:
@@ -122,7 +37,7 @@ func Text(t ha.Transition) string {
 }
 
 func voterText(t ha.Transition) string {
-	n := strings.TrimPrefix(t.Subject, "voter ")
+	n := strings.TrimPrefix(t.Subject, subjectVoter)
 	switch t.To {
 	case "lost":
 		return fmt.Sprintf("Voter %s of the store is gone, and nothing can vote in its place: the store has less to lose until it is back. hactl status says what to do", n)
@@ -140,6 +55,14 @@ func storageText(t ha.Transition) string {
 		return name + " does not work any more. Guests that use it leave that node if the storage works elsewhere and there is a place; hactl status says of each that stays why"
 	}
 	return name + " works again; guests that left stay where they are"
+}
+
+func deviceText(t ha.Transition) string {
+	name := strings.TrimPrefix(t.Subject, ha.SubjectDevice)
+	if t.To == ha.DeviceBroken {
+		return fmt.Sprintf("Fencing device %s would not work today: should that node die, its end may not be provable and its guests stay down. Put it right, then: hactl fence test", name)
+	}
+	return fmt.Sprintf("Fencing device %s works again", name)
 }
 
 func nodeText(t ha.Transition) string {
