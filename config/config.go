@@ -136,6 +136,15 @@ type Protect struct {
 	All   bool     `yaml:"all" default:"false" doc:"Every guest of the cluster."`
 }
 
+// Choice is the selection in package ha's words.
+func (p Protect) Choice() ha.Protect {
+	out := ha.Protect{Tags: p.Tags, Pools: p.Pools, All: p.All}
+	for _, id := range p.VMIDs {
+		out.VMIDs = append(out.VMIDs, ha.VMID(id))
+	}
+	return out
+}
+
 // Limits bounds retries and parallel work.
 type Limits struct {
 	MaxRestart     int `yaml:"max_restart" range:"0..10" default:"1" doc:"Starts tried again on the same node before the guest is moved."`

@@ -119,12 +119,12 @@ var (
 // Inventory is what one node's Proxmox shows: bytes of memory, storages, guests whose config lies there.
 type Inventory struct {
 	Memory   int64
-	Storages []StorageReport
-	Places   []StoragePlace // of the storages that this node may use, enabled ones only
-	Guests   []GuestSeen
-	Votes    *CorosyncVotes // nil: not known
-	Managed  []VMID         // guests that Proxmox's own HA manages, wherever their configs lie
-	Problems []string       // what the operator should know and do
+	Storages []StorageReport // by name
+	Places   []StoragePlace  // of the storages that this node may use, enabled ones only
+	Guests   []GuestSeen     // by VMID
+	Votes    *CorosyncVotes  // of corosync.conf; nil: not known
+	Managed  []VMID          // guests that Proxmox's own HA manages, wherever their configs lie, ascending
+	Problems []string        // what the operator should know and do
 }
 
 // StopCause is why a guest is stopped.

@@ -38,12 +38,6 @@ type proxmoxPort struct {
 	*proxmox.Driver
 }
 
-// Inventory reads this node.
-func (p proxmoxPort) Inventory(ctx context.Context) (ha.Inventory, error) {
-	inv, err := p.Driver.Inventory(ctx)
-	return ha.Inventory{Memory: inv.Memory, Storages: inv.Storages, Places: inv.Places, Guests: inv.Guests, Votes: inv.Votes, Managed: inv.Managed, Problems: inv.Problems}, err
-}
-
 // Claim takes a guest's config over.
 func (p proxmoxPort) Claim(ctx context.Context, id ha.VMID, kind ha.GuestKind, from ha.NodeName) error {
 	_, err := p.Driver.Claim(ctx, id, kind, from)

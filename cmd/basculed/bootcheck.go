@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"bascule/config"
-	"bascule/ha"
 	"bascule/ha/proxmox"
 )
 
@@ -30,7 +29,7 @@ func bootCheck(ctx context.Context, w io.Writer, file string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	guilty, err := proxmox.OnbootGuests(ctx, openTree(cfg.Proxmox), cfg.Node, protectOf(cfg))
+	guilty, err := proxmox.OnbootGuests(ctx, openTree(cfg.Proxmox), cfg.Node, cfg.Protect.Choice())
 	if err != nil {
 		return fmt.Errorf("cannot tell which protected guests Proxmox would start at boot, so it may start none: %w", err)
 	}
@@ -43,12 +42,4 @@ func bootCheck(ctx context.Context, w io.Writer, file string) error {
 	}
 	fmt.Fprintf(w, "%s: Bascule starts these; set onboot to 0 for each (in Options, \"Start at boot\": No), or take their protection away\n", strings.Join(names, ", "))
 	return fmt.Errorf("%w: %s", errOnboot, strings.Join(names, ", "))
-}
-
-func protectOf(cfg *config.Config) proxmox.Protect {
-	p := proxmox.Protect{Tags: cfg.Protect.Tags, Pools: cfg.Protect.Pools, All: cfg.Protect.All}
-	for _, id := range cfg.Protect.VMIDs {
-		p.VMIDs = append(p.VMIDs, ha.VMID(id))
-	}
-	return p
 }

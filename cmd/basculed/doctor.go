@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"bascule/config"
-	"bascule/ha"
 	"bascule/ha/guard"
 	"bascule/ha/proxmox"
 	"bascule/ha/setup/doctor"
@@ -29,7 +28,7 @@ func gatherer(cfg *config.Config, h host, driver *proxmox.Driver, dog *guard.Cli
 	s.ReadPVE = openTree(cfg.Proxmox).ReadFile
 	if driver != nil {
 		s.Token = func(ctx context.Context) (doctor.Token, error) { return askToken(ctx, cfg.Proxmox.TokenID, driver) }
-		s.Inventory = func(ctx context.Context) (ha.Inventory, error) { return proxmoxPort{driver}.Inventory(ctx) }
+		s.Inventory = driver.Inventory
 	}
 	if dog != nil {
 		s.Guard = func(ctx context.Context) (doctor.Guard, error) { return askGuard(ctx, dog) }

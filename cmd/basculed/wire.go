@@ -164,7 +164,7 @@ func openProxmox(cfg *config.Config, h host, log logrus.FieldLogger) (*proxmox.D
 	}
 	return proxmox.New(proxmox.Config{Node: cfg.Node, URL: cfg.Proxmox.URL, ServerName: cfg.Proxmox.ServerName, CAFile: cfg.Proxmox.CAFile,
 		TokenID: cfg.Proxmox.TokenID, TokenSecret: strings.TrimSpace(string(secret)), Tree: openTree(cfg.Proxmox), HostRoot: h.root,
-		CallTimeout: cfg.Proxmox.CallTimeout, Protect: protectOf(cfg), Log: log.WithField("part", "proxmox")})
+		CallTimeout: cfg.Proxmox.CallTimeout, Protect: cfg.Protect.Choice(), Log: log.WithField("part", "proxmox")})
 }
 
 func openAlerts(cfg *config.Config, log logrus.FieldLogger) (*alert.Notifier, error) {

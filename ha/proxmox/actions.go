@@ -9,9 +9,10 @@ import (
 	"strings"
 	"time"
 
-	pve "github.com/luthermonson/go-proxmox"
+	goproxmox "github.com/luthermonson/go-proxmox"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // command is one POST about a guest and the words with which PVE says that there was nothing to do.
@@ -64,15 +65,15 @@ func (d *Driver) Migrate(ctx context.Context, id ha.VMID, kind ha.GuestKind, tar
 	c := command{id: id, kind: kind, action: "migrate", path: "migrate"}
 	switch kind {
 	case ha.LXC:
-		c.params = &pve.ContainerMigrateOptions{Target: string(target), Restart: true}
+		c.params = &goproxmox.ContainerMigrateOptions{Target: string(target), Restart: true}
 	default:
-		options := &pve.VirtualMachineMigrateOptions{Target: string(target)}
+		options := &goproxmox.VirtualMachineMigrateOptions{Target: string(target)}
 		if live {
 			running, err := d.Running(ctx, id, kind)
 			if err != nil {
 				return err
 			}
-			options.Online = pve.IntOrBool(running)
+			options.Online = goproxmox.IntOrBool(running)
 		}
 		c.params = options
 	}
@@ -164,9 +165,9 @@ func (d *Driver) current(ctx context.Context, id ha.VMID, kind ha.GuestKind) (ru
 		return false, false, err
 	}
 	var current struct {
-		Status word   `json:"status"`
-		QMP    word   `json:"qmpstatus"`
-		VMID   number `json:"vmid"`
+		Status pve.Word   `json:"status"`
+		QMP    pve.Word   `json:"qmpstatus"`
+		VMID   pve.Number `json:"vmid"`
 	}
 	if err := d.get(ctx, d.nodePath("/%s/%d/status/current", kind, id), &current); err != nil {
 		return false, false, d.guestErr(kind, id, "asking whether it runs", err, "")

@@ -4,7 +4,7 @@
 // What it does: reads the inventory (guests whose configs lie under the node's own directory, storages, memory),
 // corosync's membership, whether a guest runs, why one stopped; takes a proven dead node's guest over by renaming
 // its config; clears leftover locks and edits onboot byte by byte; starts, stops, shuts down and migrates guests and
-// follows the worker to its real exit status.
+// follows the worker to its real exit status. What the files' formats are, package pve knows.
 //
 // What it may never do:
 //

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	pve "github.com/luthermonson/go-proxmox"
+	goproxmox "github.com/luthermonson/go-proxmox"
 	"github.com/sirupsen/logrus"
 
 	"bascule/ha"
@@ -30,17 +30,9 @@ type Config struct {
 	Tree        Tree          // usually OSTree("/etc/pve")
 	HostRoot    string        // prefix for PVE's lock files; empty: "/"
 	CallTimeout time.Duration // of one API request; 0: DefaultCallTimeout
-	Protect     Protect
+	Protect     ha.Protect
 	Log         logrus.FieldLogger                         // nil: silent
 	Sleep       func(context.Context, time.Duration) error // nil: real time; returns ctx's error when that ends first
-}
-
-// Protect chooses the guests to protect: any match suffices. Tags are compared without regard to case.
-type Protect struct {
-	Tags  []string
-	Pools []string
-	VMIDs []ha.VMID
-	All   bool
 }
 
 // String shows the configuration without the token's secret.
@@ -54,12 +46,12 @@ func (c Config) GoString() string { return c.String() }
 // Driver is a node's own Proxmox. Its methods may be called from several goroutines.
 type Driver struct {
 	node     ha.NodeName
-	client   *pve.Client
+	client   *goproxmox.Client
 	guard    *guard
 	tree     Tree
 	hostRoot string
 	timeout  time.Duration
-	protect  Protect
+	protect  ha.Protect
 	seen     lastStorages
 	tokenID  string
 	log      logrus.FieldLogger
@@ -104,11 +96,11 @@ func New(cfg Config) (*Driver, error) {
 	if d.sleep == nil {
 		d.sleep = realSleep
 	}
-	d.client = pve.NewClient("https://"+base.Host+apiPrefix,
-		pve.WithHTTPClient(&http.Client{Transport: g}),
-		pve.WithAPIToken(cfg.TokenID, cfg.TokenSecret),
-		pve.WithUserAgent(userAgentName),
-		pve.WithLogger(quiet{}))
+	d.client = goproxmox.NewClient("https://"+base.Host+apiPrefix,
+		goproxmox.WithHTTPClient(&http.Client{Transport: g}),
+		goproxmox.WithAPIToken(cfg.TokenID, cfg.TokenSecret),
+		goproxmox.WithUserAgent(userAgentName),
+		goproxmox.WithLogger(quiet{}))
 	return d, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // removableLocks are those that a dead node can leave behind and that recovery may remove. Any other (create, disk,
@@ -25,7 +26,7 @@ var removableLocks = []string{
 // ErrConfigGone, ErrNoQuorum and ErrStillRunning as elsewhere.
 func (d *Driver) ClearLock(ctx context.Context, id ha.VMID, kind ha.GuestKind) (string, error) {
 	var lock string
-	err := d.edit(ctx, id, kind, func(c *GuestConfig) ([]byte, error) {
+	err := d.edit(ctx, id, kind, func(c *pve.GuestConfig) ([]byte, error) {
 		lock = c.Lock()
 		if _, hibernated := c.Get("vmstate"); lock == "suspended" && hibernated {
 			lock = ""
@@ -51,7 +52,7 @@ func (d *Driver) ClearLock(ctx context.Context, id ha.VMID, kind ha.GuestKind) (
 // that is so already.
 func (d *Driver) SetOnboot(ctx context.Context, id ha.VMID, kind ha.GuestKind, on bool) (bool, error) {
 	var old bool
-	err := d.edit(ctx, id, kind, func(c *GuestConfig) ([]byte, error) {
+	err := d.edit(ctx, id, kind, func(c *pve.GuestConfig) ([]byte, error) {
 		old = c.Onboot()
 		switch {
 		case old == on:
@@ -70,7 +71,7 @@ func (d *Driver) SetOnboot(ctx context.Context, id ha.VMID, kind ha.GuestKind, o
 
 // edit changes a config in this node's own directory under PVE's lock. change returns nil for "leave it".
 func (d *Driver) edit(ctx context.Context, id ha.VMID, kind ha.GuestKind,
-	change func(*GuestConfig) ([]byte, error)) error {
+	change func(*pve.GuestConfig) ([]byte, error)) error {
 	if err := checkIDs(id, kind); err != nil {
 		return err
 	}

@@ -3,10 +3,12 @@ package proxmox
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
-	pve "github.com/luthermonson/go-proxmox"
+	goproxmox "github.com/luthermonson/go-proxmox"
 
 	"bascule/ha"
 )
@@ -50,7 +52,7 @@ type StatusError struct {
 
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("PVE answered %s %s with %d %s", e.Method, e.Path, e.Code, e.Message)
-	for _, key := range sortedKeys(e.Fields) {
+	for _, key := range slices.Sorted(maps.Keys(e.Fields)) {
 		text += fmt.Sprintf(" (%s: %s)", key, strings.TrimSpace(e.Fields[key]))
 	}
 	if e.Code == http.StatusUnauthorized {
@@ -64,7 +66,7 @@ func (e *StatusError) Unwrap() []error {
 	var errs []error
 	switch e.Code {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		errs = append(errs, pve.ErrNotAuthorized)
+		errs = append(errs, goproxmox.ErrNotAuthorized)
 	}
 	if e.Code > http.StatusNotImplemented { // 502 to 504 of a proxy, 595 to 599 of PVE's own: nobody who knows has spoken
 		errs = append(errs, ErrNoAnswer)

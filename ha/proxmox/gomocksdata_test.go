@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // mockCheck holds the driver against one kind of answer; node and rest are what its expression found in the path.
@@ -92,7 +94,7 @@ func checkMockCurrent(t *testing.T, m mock, found []string) {
 func checkMockConfig(t *testing.T, m mock, found []string) {
 	kind, o := ha.GuestKind(found[1]), m.object(t)
 	var text strings.Builder
-	for _, key := range sortedKeys(o) {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
 		if raw, ok := o[key].([]any); ok { // LXC's own keys come as pairs
 			for _, pair := range raw {
 				fmt.Fprintf(&text, "%s: %s\n", pair.([]any)[0], pair.([]any)[1])
@@ -101,8 +103,10 @@ func checkMockConfig(t *testing.T, m mock, found []string) {
 		}
 		fmt.Fprintf(&text, "%s: %s\n", key, strings.TrimSpace(fmt.Sprint(o[key])))
 	}
-	checkParse(t, kind, []byte(text.String()))
-	c := ParseGuestConfig(kind, []byte(text.String()))
+	c := pve.ParseGuestConfig(kind, []byte(text.String()))
+	if got := string(c.Render()); got != text.String() {
+		t.Errorf("%s: %q came back as %q", m.path, text.String(), got)
+	}
 	name := "name"
 	if kind == ha.LXC {
 		name = "hostname"
@@ -118,7 +122,7 @@ func checkMockConfig(t *testing.T, m mock, found []string) {
 		volume, _, _ := strings.Cut(fmt.Sprint(value), ",")
 		storage, _, _ := strings.Cut(volume, ":")
 		isDisk := regexp.MustCompile(`^((ide|sata|scsi|virtio|mp)\d+|rootfs)$`).MatchString(key) && !strings.Contains(fmt.Sprint(value), "media=cdrom")
-		listed := slices.ContainsFunc(c.Disks(), func(d Disk) bool {
+		listed := slices.ContainsFunc(c.Disks(), func(d pve.Disk) bool {
 			return d.Key == key && d.Volume == volume && (d.Storage == storage || strings.HasPrefix(volume, "/") && d.Storage == "")
 		})
 		if isDisk != listed {
@@ -216,13 +220,13 @@ func checkMockLog(t *testing.T, m mock, found []string) {
 // checkMockResources: the driver never asks for these; its tolerant types would read them all.
 func checkMockResources(t *testing.T, m mock, _ []string) {
 	var rows []struct {
-		VMID   number `json:"vmid"`
-		CPUs   number `json:"maxcpu"`
-		Memory number `json:"maxmem"`
-		Status word   `json:"status"`
-		Name   word   `json:"name"`
-		Node   word   `json:"node"`
-		Type   word   `json:"type"`
+		VMID   pve.Number `json:"vmid"`
+		CPUs   pve.Number `json:"maxcpu"`
+		Memory pve.Number `json:"maxmem"`
+		Status pve.Word   `json:"status"`
+		Name   pve.Word   `json:"name"`
+		Node   pve.Word   `json:"node"`
+		Type   pve.Word   `json:"type"`
 	}
 	if err := json.Unmarshal([]byte(m.body), &struct {
 		Data any `json:"data"`

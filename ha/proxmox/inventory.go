@@ -4,67 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
-
-// Inventory is what a node has.
-type Inventory struct {
-	Memory   int64              // bytes of RAM
-	Storages []ha.StorageReport // sorted by name
-	Places   []ha.StoragePlace  // where storages lie that this node may use, as storage.cfg has them
-	Guests   []ha.GuestSeen     // with a config in this node's own directory, sorted by VMID
-	Votes    *ha.CorosyncVotes  // of corosync.conf; nil on a node without one
-	Managed  []ha.VMID          // guests of Proxmox's own HA, wherever their configs lie, ascending
-	Problems []string           // what the operator should know and do
-}
 
 // askAtOnce bounds the status requests under way; PVE forks for each.
 const askAtOnce = 4
 
-// vmidFile is a guest's config. PVE takes no other name for one (099.conf, 101.conf.tmp.7).
-var vmidFile = regexp.MustCompile(`^([1-9][0-9]{2,8})\.conf$`)
-
 // Inventory reads the node's memory, storages and guests. It is whole or an error: a list that lacks guests would look
-// as if they were gone. Names in a guest's Storages that begin with "/" are no PVE storages (see OffPVE).
-func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
+// as if they were gone. Names in a guest's Storages that begin with "/" are no PVE storages (see pve.OffPVE).
+func (d *Driver) Inventory(ctx context.Context) (ha.Inventory, error) {
 	// An /etc/pve that is not mounted is an empty directory, not an error.
 	if _, err := d.Members(ctx); err != nil {
-		return Inventory{}, err
+		return ha.Inventory{}, err
 	}
-	var inv Inventory
+	var inv ha.Inventory
 	var node struct {
 		Memory struct {
-			Total number `json:"total"`
+			Total pve.Number `json:"total"`
 		} `json:"memory"`
 	}
 	if err := d.get(ctx, d.nodePath("/status"), &node); err != nil {
-		return Inventory{}, fmt.Errorf("reading the memory of %s: %w", d.node, err)
+		return ha.Inventory{}, fmt.Errorf("reading the memory of %s: %w", d.node, err)
 	}
 	if inv.Memory = node.Memory.Total.Value; inv.Memory <= 0 {
-		return Inventory{}, fmt.Errorf("reading the memory of %s: %w: no total in it", d.node, ErrNoAnswer)
+		return ha.Inventory{}, fmt.Errorf("reading the memory of %s: %w: no total in it", d.node, ErrNoAnswer)
 	}
 	rows, hangs, err := d.storagesOrLast(ctx)
 	if err != nil {
-		return Inventory{}, err
+		return ha.Inventory{}, err
 	}
 	for _, r := range rows {
 		inv.Storages = append(inv.Storages, ha.StorageReport{Name: string(r.Name), Type: string(r.Type),
-			Shared: r.Shared.yes(), Active: r.usable()})
+			Shared: r.Shared.Yes(), Active: r.usable()})
 	}
 	slices.SortFunc(inv.Storages, func(a, b ha.StorageReport) int { return strings.Compare(a.Name, b.Name) })
 	if inv.Places, err = d.places(ctx); err != nil {
-		return Inventory{}, err
+		return ha.Inventory{}, err
 	}
 	choice, err := d.chooser(ctx)
 	if err != nil {
-		return Inventory{}, err
+		return ha.Inventory{}, err
 	}
 	inv.Problems, inv.Managed = choice.problems, managedIDs(choice.managed)
 	if hangs != "" {
@@ -74,22 +59,22 @@ func (d *Driver) Inventory(ctx context.Context) (Inventory, error) {
 		inv.Problems = append(slices.Clone(inv.Problems), err.Error())
 	}
 	if inv.Guests, err = d.guests(ctx, inv.Storages, choice); err != nil {
-		return Inventory{}, err
+		return ha.Inventory{}, err
 	}
-	if missing := inv.unlisted(); missing != "" {
+	if missing := unlisted(inv); missing != "" {
 		if err := d.CheckPrivileges(ctx); err != nil { // the token may have become weaker: it is shown fewer storages
-			return Inventory{}, fmt.Errorf("storage %s is not in the list of %s: %w", missing, d.node, err)
+			return ha.Inventory{}, fmt.Errorf("storage %s is not in the list of %s: %w", missing, d.node, err)
 		}
 	}
 	return inv, nil
 }
 
 // unlisted is a storage that a protected guest uses and the node's list lacks; empty: there is none.
-func (inv Inventory) unlisted() string {
+func unlisted(inv ha.Inventory) string {
 	for _, g := range inv.Guests {
 		for _, name := range g.Storages {
 			listed := slices.ContainsFunc(inv.Storages, func(s ha.StorageReport) bool { return s.Name == name })
-			if g.Protected && !listed && !OffPVE(name) {
+			if g.Protected && !listed && !pve.OffPVE(name) {
 				return name
 			}
 		}
@@ -135,12 +120,8 @@ func (d *Driver) ownIDs(ctx context.Context, kind ha.GuestKind) ([]ha.VMID, erro
 	}
 	var ids []ha.VMID
 	for _, name := range names {
-		if m := vmidFile.FindStringSubmatch(name); m != nil {
-			id, err := strconv.Atoi(m[1])
-			if err != nil {
-				return nil, fmt.Errorf("listing %s: %w", dir, err)
-			}
-			ids = append(ids, ha.VMID(id))
+		if id, ok := pve.GuestOf(name); ok {
+			ids = append(ids, id)
 		}
 	}
 	return ids, nil
@@ -190,8 +171,8 @@ func (d *Driver) countOthers(ctx context.Context, guests []ha.GuestSeen) []ha.Gu
 		if stopped[g.Kind] == nil {
 			stopped[g.Kind] = map[int64]bool{}
 			var rows []struct {
-				VMID   number `json:"vmid"`
-				Status word   `json:"status"`
+				VMID   pve.Number `json:"vmid"`
+				Status pve.Word   `json:"status"`
 			}
 			if err := d.get(ctx, d.nodePath("/%s", g.Kind), &rows); err == nil {
 				for _, r := range rows {

@@ -50,14 +50,14 @@ func guestFiles() map[string]string {
 func TestInventory(t *testing.T) {
 	f := inventoryPVE(t).on("GET /nodes/n1/qemu/102/status/current", ok(`{"status":"stopped"}`))
 	d := f.driver(t, newTree(guestFiles()), func(c *Config) {
-		c.Protect = Protect{Tags: []string{"ha"}, Pools: []string{"ha", "nosuch"}}
+		c.Protect = ha.Protect{Tags: []string{"ha"}, Pools: []string{"ha", "nosuch"}}
 	})
 	got, err := d.Inventory(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	advice := haAdvice(ha.QEMU, 104)
-	want := Inventory{
+	want := ha.Inventory{
 		Memory: 25276514304,
 		Storages: []ha.StorageReport{{Name: "gone", Type: "nfs", Shared: true}, {Name: "local", Type: "dir", Active: true},
 			{Name: "off", Type: "nfs", Shared: true}, {Name: "shared", Type: "dir", Shared: true, Active: true}},
@@ -88,7 +88,7 @@ func TestInventory(t *testing.T) {
 }
 
 func TestProtectByVMIDAndAll(t *testing.T) {
-	for name, protect := range map[string]Protect{"vmid": {VMIDs: []ha.VMID{100}}, "all": {All: true}} {
+	for name, protect := range map[string]ha.Protect{"vmid": {VMIDs: []ha.VMID{100}}, "all": {All: true}} {
 		tree := newTree(map[string]string{"nodes/n1/qemu-server/100.conf": "name: web1\n"})
 		d := inventoryPVE(t).driver(t, tree, func(c *Config) { c.Protect = protect })
 		got, err := d.Inventory(context.Background())
@@ -131,7 +131,7 @@ func TestInventoryIsWholeOrAnError(t *testing.T) {
 	} {
 		f, tree := inventoryPVE(t), newTree(guestFiles())
 		c.change(f, tree)
-		d := f.driver(t, tree, func(cfg *Config) { cfg.Protect = Protect{VMIDs: []ha.VMID{100}, Pools: []string{"empty"}} })
+		d := f.driver(t, tree, func(cfg *Config) { cfg.Protect = ha.Protect{VMIDs: []ha.VMID{100}, Pools: []string{"empty"}} })
 		if got, err := d.Inventory(context.Background()); !errors.Is(err, c.want) || len(got.Guests) > 0 {
 			t.Errorf("%s: got %d guests, %v", name, len(got.Guests), err)
 		}

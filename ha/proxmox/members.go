@@ -5,22 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
-
-// membersFile is .members: what corosync tells pmxcfs. Reading it never blocks.
-type membersFile struct {
-	NodeName word `json:"nodename"`
-	Cluster  *struct {
-		Quorate number `json:"quorate"`
-	} `json:"cluster"`
-	NodeList map[string]struct {
-		Online number `json:"online"`
-	} `json:"nodelist"`
-}
 
 // Members reads corosync's membership as this node's pmxcfs has it. Known is false as long as pmxcfs has heard nothing
 // from corosync. ErrNotMounted: the tree is not this node's /etc/pve.
@@ -29,21 +20,21 @@ func (d *Driver) Members(ctx context.Context) (ha.CorosyncView, error) {
 	if err != nil {
 		return ha.CorosyncView{}, fmt.Errorf("%w: %w; `systemctl status pve-cluster` on %s", ErrNotMounted, err, d.node)
 	}
-	var file membersFile
-	if err := json.Unmarshal(data, &file); err != nil {
-		return ha.CorosyncView{}, fmt.Errorf("%w: .members is not understood: %w", ErrNotMounted, err)
+	m, err := pve.ParseMembers(data)
+	if err != nil {
+		return ha.CorosyncView{}, fmt.Errorf("%w: %w", ErrNotMounted, err)
 	}
-	if name := ha.NodeName(file.NodeName); name != "" && name != d.node {
+	if m.Node != "" && m.Node != d.node {
 		return ha.CorosyncView{}, fmt.Errorf("%w: .members says that this is %s, the configuration says %s; "+
-			"correct the node's name in the configuration", ErrNotMounted, name, d.node)
+			"correct the node's name in the configuration", ErrNotMounted, m.Node, d.node)
 	}
-	if file.Cluster == nil {
+	if !m.Known {
 		return ha.CorosyncView{}, nil
 	}
-	view := ha.CorosyncView{Known: true, Quorate: file.Cluster.Quorate.yes()}
-	for name, n := range file.NodeList {
-		if n.Online.yes() {
-			view.Online = append(view.Online, ha.NodeName(name))
+	view := ha.CorosyncView{Known: true, Quorate: m.Quorate}
+	for _, n := range m.Nodes {
+		if n.Online {
+			view.Online = append(view.Online, n.Name)
 		}
 	}
 	slices.Sort(view.Online)
@@ -64,7 +55,7 @@ func (d *Driver) Version(ctx context.Context) (string, error) {
 	}
 	delete(counters, "kvstore")
 	var text strings.Builder
-	for _, key := range sortedKeys(counters) {
+	for _, key := range slices.Sorted(maps.Keys(counters)) {
 		fmt.Fprintf(&text, "%s=%s ", key, counters[key])
 	}
 	return strings.TrimSpace(text.String()), nil
@@ -92,7 +83,7 @@ func (d *Driver) exists(ctx context.Context, name string) (bool, error) {
 }
 
 // readOwnConfig reads a guest's config from this node's own directory.
-func (d *Driver) readOwnConfig(ctx context.Context, id ha.VMID, kind ha.GuestKind) (*GuestConfig, error) {
+func (d *Driver) readOwnConfig(ctx context.Context, id ha.VMID, kind ha.GuestKind) (*pve.GuestConfig, error) {
 	data, err := d.read(ctx, configName(d.node, kind, id))
 	if isGone(err) {
 		return nil, fmt.Errorf("%w: %w", ErrConfigGone, err)
@@ -100,7 +91,7 @@ func (d *Driver) readOwnConfig(ctx context.Context, id ha.VMID, kind ha.GuestKin
 	if err != nil {
 		return nil, err
 	}
-	return ParseGuestConfig(kind, data), nil
+	return pve.ParseGuestConfig(kind, data), nil
 }
 
 // checkIDs refuses names that could not be a guest's, before they become part of a path.

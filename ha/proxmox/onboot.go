@@ -8,7 +8,7 @@ import (
 
 // OnbootGuests returns the protected guests under a node's own directory that Proxmox would start at boot. It reads the tree
 // only: at boot the API may not be up yet. It errs rather than leave a guest out.
-func OnbootGuests(ctx context.Context, tree Tree, node ha.NodeName, protect Protect) ([]ha.GuestSeen, error) {
+func OnbootGuests(ctx context.Context, tree Tree, node ha.NodeName, protect ha.Protect) ([]ha.GuestSeen, error) {
 	d := &Driver{node: node, tree: tree, protect: protect, timeout: DefaultCallTimeout}
 	choice, err := d.chooser(ctx)
 	if err != nil {

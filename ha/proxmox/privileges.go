@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"bascule/ha/pve"
 )
 
 // neededPrivileges is the smallest role with which the driver works; granted on "/" to user and token.
@@ -22,7 +24,7 @@ var privilegesBelow = map[string][]string{
 // CheckPrivileges asks PVE what the token may do. PVE answers a weak token with shorter lists instead of errors, so
 // that guests and storages would only seem to be absent. *WeakTokenError names what is missing and what to run.
 func (d *Driver) CheckPrivileges(ctx context.Context) error {
-	var granted map[string]map[string]number
+	var granted map[string]map[string]pve.Number
 	if err := d.get(ctx, "/access/permissions", &granted); err != nil {
 		return fmt.Errorf("asking PVE on %s what token %s may do: %w", d.node, d.tokenID, err)
 	}
@@ -49,12 +51,12 @@ func (d *Driver) CheckPrivileges(ctx context.Context) error {
 }
 
 // allowedBelow says whether a privilege holds at a path and below it: 1 means that it propagates.
-func allowedBelow(granted map[string]map[string]number, path, privilege string) bool {
+func allowedBelow(granted map[string]map[string]pve.Number, path, privilege string) bool {
 	at, listed := granted[path]
 	if !listed && path != "/" {
 		at = granted["/"]
 	}
-	return at[privilege].yes()
+	return at[privilege].Yes()
 }
 
 // parentOf returns the listed path that a deeper one belongs to ("/vms" of "/vms/100"), or "".

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -244,31 +243,4 @@ func TestRecordedPrivileges(t *testing.T) {
 			t.Errorf("%s: %v", r.name, err)
 		}
 	}
-}
-
-// recordedConfigs writes the recorded answers to GET config as the files that they came from, as far as JSON tells; for seeds.
-func recordedConfigs(t testing.TB) []string {
-	t.Helper()
-	_, files := recordingFiles()
-	var texts []string
-	for _, file := range files {
-		if !strings.Contains(filepath.Base(file), "_config_get") {
-			continue
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r recording
-		var keys map[string]any
-		if json.Unmarshal(data, &r) != nil || r.data(&keys) != nil {
-			continue
-		}
-		var text strings.Builder
-		for _, key := range sortedKeys(keys) {
-			fmt.Fprintf(&text, "%s: %v\n", key, keys[key])
-		}
-		texts = append(texts, text.String())
-	}
-	return texts
 }

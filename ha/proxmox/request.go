@@ -10,6 +10,8 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
+
+	"bascule/ha/pve"
 )
 
 // errSent marks a request that may have reached PVE though no usable answer came.
@@ -46,7 +48,7 @@ func (d *Driver) post(ctx context.Context, path string, params any) (string, err
 	call = httptrace.WithClientTrace(call, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	var upid word
+	var upid pve.Word
 	if err := d.client.Post(call, path, params, &upid); err != nil {
 		named := d.requestErr(ctx, "POST", path, err)
 		if connected.Load() && !refused(err) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // CauseKind sorts the reasons for which a guest is stopped.
@@ -118,7 +119,7 @@ func (d *Driver) tasksAbout(ctx context.Context, id ha.VMID, since time.Time, ba
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[word]bool)
+	seen := make(map[pve.Word]bool)
 	var rows []taskRow
 	for _, r := range append(own, all...) {
 		relevant := r.of(id) || (r.ID == "" && (backups || r.Type != "vzdump"))

@@ -6,19 +6,21 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"bascule/ha/pve"
 )
 
 // storageRow is a storage in the node's list.
 type storageRow struct {
-	Name    word   `json:"storage"`
-	Type    word   `json:"type"`
-	Shared  number `json:"shared"`
-	Active  number `json:"active"`
-	Enabled number `json:"enabled"`
+	Name    pve.Word   `json:"storage"`
+	Type    pve.Word   `json:"type"`
+	Shared  pve.Number `json:"shared"`
+	Active  pve.Number `json:"active"`
+	Enabled pve.Number `json:"enabled"`
 }
 
 // usable: PVE would use it now. A disabled storage has active 0, and an older PVE leaves enabled out.
-func (r storageRow) usable() bool { return r.Active.yes() && (!r.Enabled.Set || r.Enabled.yes()) }
+func (r storageRow) usable() bool { return r.Active.Yes() && (!r.Enabled.Set || r.Enabled.Yes()) }
 
 // storages lists the storages that this node may use. PVE looks at each, which can take seconds when one hangs.
 func (d *Driver) storages(ctx context.Context) ([]storageRow, error) {
@@ -55,15 +57,15 @@ func (d *Driver) storagesOrLast(ctx context.Context) (rows []storageRow, problem
 	}
 	rows = slices.Clone(d.seen.rows)
 	for i := range rows {
-		rows[i].Active = number{Set: true}
+		rows[i].Active = pve.Number{Set: true}
 	}
 	return rows, "Proxmox on this node does not list its storages, so none counts as active here: one of them hangs; `pvesm status` names it", nil
 }
 
 // StoragesActive returns which of the named storages this node cannot use now, in the order given. Names that begin
-// with "/" (see OffPVE) are no PVE storages and are not judged.
+// with "/" (see pve.OffPVE) are no PVE storages and are not judged.
 func (d *Driver) StoragesActive(ctx context.Context, names []string) ([]string, error) {
-	names = slices.DeleteFunc(slices.Clone(names), OffPVE)
+	names = slices.DeleteFunc(slices.Clone(names), pve.OffPVE)
 	if len(names) == 0 {
 		return nil, nil
 	}

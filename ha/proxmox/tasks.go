@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // Pauses between looks at a task: a VM's start takes 0.4 s, a migration many seconds.
@@ -44,8 +45,8 @@ func (d *Driver) taskType(upid string) (string, error) {
 
 // taskStatus is a task's state. A running one has no exit status.
 type taskStatus struct {
-	Status     word `json:"status"`
-	ExitStatus word `json:"exitstatus"`
+	Status     pve.Word `json:"status"`
+	ExitStatus pve.Word `json:"exitstatus"`
 }
 
 // follow waits for a worker's end. nil: it ended well, with or without warnings. *TaskError: it ended badly.
@@ -114,8 +115,8 @@ func final(err error) bool {
 // logLines reads a task's log from a line on.
 func (d *Driver) logLines(ctx context.Context, upid string, start int) ([]string, error) {
 	var rows []struct {
-		Line number `json:"n"`
-		Text word   `json:"t"`
+		Line pve.Number `json:"n"`
+		Text pve.Word   `json:"t"`
 	}
 	path := d.nodePath("/tasks/%s/log?start=%d&limit=%d", url.PathEscape(upid), start, logPage)
 	if err := d.get(ctx, path, &rows); err != nil {
@@ -165,14 +166,14 @@ func (d *Driver) report(ctx context.Context, w worker, progress func(string), do
 
 // taskRow is a task in the node's list. A running one has no end and the status RUNNING, or none.
 type taskRow struct {
-	UPID    word   `json:"upid"`
-	Type    word   `json:"type"`
-	ID      word   `json:"id"`
-	User    word   `json:"user"`
-	TokenID word   `json:"tokenid"`
-	Status  word   `json:"status"`
-	Start   number `json:"starttime"`
-	End     number `json:"endtime"`
+	UPID    pve.Word   `json:"upid"`
+	Type    pve.Word   `json:"type"`
+	ID      pve.Word   `json:"id"`
+	User    pve.Word   `json:"user"`
+	TokenID pve.Word   `json:"tokenid"`
+	Status  pve.Word   `json:"status"`
+	Start   pve.Number `json:"starttime"`
+	End     pve.Number `json:"endtime"`
 }
 
 // tasks lists tasks of this node. The query must name the source: PVE's default leaves running ones out.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"bascule/ha/pve"
 )
 
 const (
@@ -87,8 +89,8 @@ func statusError(req *http.Request, resp *http.Response) *StatusError {
 		return e // the status line has told enough
 	}
 	var said struct {
-		Message word            `json:"message"`
-		Errors  map[string]word `json:"errors"`
+		Message pve.Word            `json:"message"`
+		Errors  map[string]pve.Word `json:"errors"`
 	}
 	if json.Unmarshal(body, &said) != nil {
 		return e

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	pve "github.com/luthermonson/go-proxmox"
+	goproxmox "github.com/luthermonson/go-proxmox"
 	"github.com/sirupsen/logrus"
 	logrustest "github.com/sirupsen/logrus/hooks/test"
 
@@ -29,9 +29,9 @@ func TestEveryBadCodeIsATypedErrorWithItsReason(t *testing.T) {
 		{answer{code: 503, reason: "Service Unavailable"}, ErrNoAnswer},
 		{answer{code: 404, reason: "Not Found"}, nil},
 		{answer{code: 301, reason: "Moved Permanently"}, nil},
-		{answer{code: 401, reason: "Authentication failed!"}, pve.ErrNotAuthorized},
+		{answer{code: 401, reason: "Authentication failed!"}, goproxmox.ErrNotAuthorized},
 		{answer{code: 403, reason: "Permission check failed (/vms/100, VM.Audit)",
-			body: `{"message":"Permission check failed (/vms/100, VM.Audit)\n","data":null}`}, pve.ErrNotAuthorized},
+			body: `{"message":"Permission check failed (/vms/100, VM.Audit)\n","data":null}`}, goproxmox.ErrNotAuthorized},
 		{answer{code: 500, reason: "cluster not ready - no quorum?",
 			body: `{"message":"cluster not ready - no quorum?\n","data":null}`}, ErrNoQuorum},
 		{answer{code: 501, reason: "Method 'GET /nodes/n1/qemu/100/status/current' not implemented"}, nil},

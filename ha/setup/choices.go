@@ -106,29 +106,23 @@ func (s *site) storages() {
 }
 
 // protected lists the guests that the configuration selects.
-func (s *site) protected() (out []discover.Guest) {
-	p := s.plan.Config.Protect
-	for _, g := range s.facts.Guests {
-		any := func(have, want []string) bool {
-			return slices.ContainsFunc(have, func(x string) bool { return slices.Contains(want, x) })
-		}
-		if !g.Template && (p.All || any(g.Tags, p.Tags) || any(g.Pools, p.Pools) || slices.Contains(p.VMIDs, int(g.VMID))) {
-			out = append(out, g)
-		}
-	}
-	return out
-}
+func (s *site) protected() []discover.Guest { return s.facts.Chosen(s.plan.Config.Protect.Choice()) }
 
-// chooseGuests counts what would be protected, and names what Proxmox's own HA holds.
-func (s *site) chooseGuests() {
-	var ids, theirs []string
+// ours are the guests that would be protected today; theirs are selected too, and Proxmox's own HA holds them.
+func (s *site) ours() (ours, theirs []string) {
 	for _, g := range s.protected() {
 		if slices.Contains(s.facts.HAManaged, g.VMID) {
 			theirs = append(theirs, fmt.Sprint(g.VMID))
 		} else {
-			ids = append(ids, fmt.Sprint(g.VMID))
+			ours = append(ours, fmt.Sprint(g.VMID))
 		}
 	}
+	return ours, theirs
+}
+
+// chooseGuests counts what would be protected, and names what Proxmox's own HA holds.
+func (s *site) chooseGuests() {
+	ids, theirs := s.ours()
 	if len(ids) == 0 {
 		s.choose("guests today", "none", "nothing carries the tag yet")
 	} else {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"bascule/ha/pve"
 )
 
 // Firewall opens Bascule's ports between the members and to nobody else: an IPSet of their addresses, a security group, and its use in the
@@ -19,27 +21,18 @@ type Ports struct{ Etcd, EtcdPeer, Gossip, API int }
 
 // fwRule is one rule of the security group, as far as it is compared.
 type fwRule struct {
-	Type   string `json:"type"`
-	Action string `json:"action"`
-	Proto  string `json:"proto"`
-	Dport  text   `json:"dport"`
-	Source string `json:"source"`
-	Enable text   `json:"enable"`
-}
-
-// text is a JSON text or number: Proxmox writes numbers either way.
-type text string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *text) UnmarshalJSON(b []byte) error {
-	*t = text(strings.Trim(string(b), `"`))
-	return nil
+	Type   string   `json:"type"`
+	Action string   `json:"action"`
+	Proto  string   `json:"proto"`
+	Dport  pve.Word `json:"dport"`
+	Source string   `json:"source"`
+	Enable pve.Word `json:"enable"`
 }
 
 // rules in the order in which they stand: members may, others may not.
 func (f Firewall) rules() []fwRule {
-	tcp := text(fmt.Sprintf("%d,%d,%d,%d", f.Ports.Etcd, f.Ports.EtcdPeer, f.Ports.Gossip, f.Ports.API))
-	udp := text(fmt.Sprint(f.Ports.Gossip))
+	tcp := pve.Word(fmt.Sprintf("%d,%d,%d,%d", f.Ports.Etcd, f.Ports.EtcdPeer, f.Ports.Gossip, f.Ports.API))
+	udp := pve.Word(fmt.Sprint(f.Ports.Gossip))
 	return []fwRule{
 		{"in", "ACCEPT", "tcp", tcp, fwSource, "1"},
 		{"in", "ACCEPT", "udp", udp, fwSource, "1"},

@@ -161,8 +161,9 @@ func (s *site) next() {
 	if len(others) > 0 {
 		s.plan.Next = append(s.plan.Next, fmt.Sprintf("on %s, one after the other: install the package, then hactl join", strings.Join(others, ", ")))
 	}
-	if len(s.facts.Protectable("ha")) == 0 && !s.answers.protects() {
-		s.plan.Next = append(s.plan.Next, "give the guests to protect the tag ha in Proxmox's page")
+	tags := s.plan.Config.Protect.Tags
+	if ours, _ := s.ours(); len(ours) == 0 && len(tags) > 0 && !s.answers.protects() {
+		s.plan.Next = append(s.plan.Next, fmt.Sprintf("give the guests to protect the tag %s in Proxmox's page", strings.Join(tags, " or ")))
 	}
 	s.plan.Next = append(s.plan.Next, "hactl doctor says what is still weak, hactl status what is wrong")
 }

@@ -11,6 +11,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha"
+	"bascule/ha/pve"
 	"bascule/ha/setup/discover"
 )
 
@@ -20,16 +21,16 @@ var softdog = discover.Watchdogs{Mux: true, Devices: []discover.Watchdog{{Number
 
 // cluster is a Proxmox cluster of nodes with addresses NET.1, NET.2 …, seen from the first.
 func cluster(name, net string, links int, nodes ...ha.NodeName) discover.Facts {
-	c := discover.Corosync{Cluster: name, Transport: "knet", Token: discover.DefaultToken, Coefficient: discover.DefaultCoefficient}
+	c := pve.Corosync{Cluster: name, Transport: "knet", Token: pve.DefaultToken, Coefficient: pve.DefaultCoefficient}
 	f := discover.Facts{PVE: true, Corosync: &c, Watchdogs: softdog}
-	f.Members = discover.Membership{Cluster: name, Quorate: true}
+	f.Members = pve.Members{Cluster: name, Quorate: true}
 	for i, n := range nodes {
-		node := discover.CorosyncNode{Name: n, ID: i + 1, Votes: 1, Addresses: map[int]string{}}
+		node := pve.CorosyncNode{Name: n, ID: i + 1, Votes: 1, Addresses: map[int]string{}}
 		for l := range links {
 			node.Addresses[l] = strings.Replace(net, "L", string(rune('0'+l)), 1) + string(rune('1'+i))
 		}
 		c.Nodes = append(c.Nodes, node)
-		f.Members.Nodes = append(f.Members.Nodes, discover.MemberNode{Name: n, ID: i + 1, Online: true, IP: node.Addresses[0]})
+		f.Members.Nodes = append(f.Members.Nodes, pve.Member{Name: n, ID: i + 1, Online: true, IP: node.Addresses[0]})
 	}
 	for l := range links {
 		c.Links = append(c.Links, l)
@@ -42,7 +43,7 @@ func threeCeph() discover.Facts {
 	f := cluster("LAN", "10.0.L.", 1, "node1", "node2", "node3")
 	f.Ceph = discover.Ceph{Present: true, Local: true}
 	f.BMC = discover.BMC{Present: true, Address: "10.0.9.1"}
-	f.Storages = []discover.Storage{{Name: "vm", Type: "rbd", Shared: true}, {Name: "local-lvm", Type: "lvmthin"}}
+	f.Storages = []pve.Storage{{Name: "vm", Type: "rbd", Shared: true}, {Name: "local-lvm", Type: "lvmthin"}}
 	f.Guests = []discover.Guest{{VMID: 101, Kind: ha.LXC, Tags: []string{"ha"}, Storages: []string{"vm"}}, {VMID: 102, Kind: ha.QEMU, Tags: []string{"ha"}, Storages: []string{"local-lvm"}},
 		{VMID: 103, Kind: ha.QEMU}, {VMID: 104, Kind: ha.QEMU, Tags: []string{"ha"}, Storages: []string{"vm"}}}
 	f.HAManaged = []ha.VMID{104}
@@ -53,14 +54,14 @@ func threeCeph() discover.Facts {
 func iscsi() discover.Facts {
 	f := cluster("i11", "10.7.L.", 2, "camille", "nikita", "proxima")
 	f.Watchdogs.Devices = append(softdog.Devices[:1:1], discover.Watchdog{Number: 1, Path: "/dev/watchdog1", Identity: "iTCO_wdt"})
-	f.Storages = []discover.Storage{{Name: "san", Type: "iscsi", Shared: true}, {Name: "vg", Type: "lvm", Shared: true}}
+	f.Storages = []pve.Storage{{Name: "san", Type: "iscsi", Shared: true}, {Name: "vg", Type: "lvm", Shared: true}}
 	f.Guests = []discover.Guest{{VMID: 201, Kind: ha.QEMU, Tags: []string{"ha"}, Storages: []string{"vg"}}}
 	return f
 }
 
 func TestPlans(t *testing.T) {
 	witness := &Witness{Name: "backup", Address: "10.0.0.9", Host: "backup.example.org"}
-	single := discover.Facts{Node: "solo", PVE: true, Members: discover.Membership{Node: "solo", Quorate: true}}
+	single := discover.Facts{Node: "solo", PVE: true, Members: pve.Members{Node: "solo", Quorate: true}}
 	tests := []struct {
 		name    string
 		facts   discover.Facts
@@ -103,7 +104,7 @@ func TestPlans(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	two := cluster("dmz", "10.0.L.", 1, "node1", "node2")
 	withDevice := cluster("dmz", "10.0.L.", 1, "node1", "node2")
-	withDevice.Corosync.Device = &discover.QDevice{Model: "net", Host: "10.0.0.9", Votes: 1}
+	withDevice.Corosync.Device = &pve.QDevice{Model: "net", Host: "10.0.0.9", Votes: 1}
 	noQuorum := threeCeph()
 	noQuorum.Members.Quorate = false
 	stranger := at(threeCeph(), "node9")

@@ -13,7 +13,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha"
-	"bascule/ha/setup/discover"
+	"bascule/ha/pve"
 )
 
 // witness plans the third vote: the store's on the witness, and on a site of two nodes corosync's there as well.
@@ -156,7 +156,7 @@ func (q QDevice) Done(_ context.Context, sys System) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	c, err := discover.ParseCorosync(data)
+	c, err := pve.ParseCorosync(data)
 	return err == nil && c.Device != nil && c.Device.Host != "", err
 }
 

@@ -30,12 +30,13 @@ var arrows = []row{
 	{"ha/guard/...", []string{"ha", "ha/node"}},
 	{"ha/gossip/...", []string{"ha"}},
 	{"ha/etcd/...", []string{"ha"}},
-	{"ha/proxmox/...", []string{"ha"}},
-	{"ha/storage/...", []string{"ha"}},
+	{"ha/pve", []string{"ha"}}, // pure: the formats of Proxmox's files
+	{"ha/proxmox/...", []string{"ha", "ha/pve"}},
+	{"ha/storage/...", []string{"ha", "ha/pve"}},
 	{"ha/api/...", []string{"ha", "ha/setup/doctor"}}, // whose facts it carries
 	{"ha/alert/...", []string{"ha"}},
 	{"ha/setup/doctor", []string{"ha", "ha/placement"}}, // pure: it asks placement what would not fit
-	{"ha/setup/...", []string{"ha", "config"}},
+	{"ha/setup/...", []string{"ha", "ha/pve", "config"}},
 	{"ha/waittest", nil}, // for tests only
 	{"config", []string{"ha"}},
 	{"fencing", []string{"ha"}},
@@ -161,6 +162,13 @@ func TestArrowsAreEnforced(t *testing.T) {
 		{"ha/etcd", "ha/node", false, true},
 		{"ha/guard", "ha/node", false, false},
 		{"ha/guard", "ha/leader", false, true},
+		{"ha/pve", "ha", false, false},
+		{"ha/pve", "ha/proxmox", false, true},
+		{"ha/proxmox", "ha/pve", false, false},
+		{"ha/proxmox", "ha/setup/discover", false, true},
+		{"ha/setup/discover", "ha/pve", false, false},
+		{"ha/setup/doctor", "ha/pve", false, true},
+		{"ha/agent", "ha/pve", false, true},
 		{"ha/api", "config", false, true},
 		{"ha/api", "ha/setup/doctor", false, false},
 		{"ha/api", "ha/setup/doctor/gather", false, true},

@@ -148,15 +148,15 @@ func TestTableOfLiesIsChecked(t *testing.T) {
 	const head = "| the lie | what is done instead | code | shown by |\n|---|---|---|---|\n"
 	known := newNames()
 	for row, want := range map[string]string{
-		"| x | it is not asked | `Driver.Running` | `TestMembers`, `part4/power-cut` |": "",
-		"| x | it is not asked | `ha/guard.ProcFS`, `number` | `ha/guard.TestFilter` |": "",
-		"| x | it is not asked | `Driver.Runs` | `TestMembers` |":                       "Driver.Runs is not declared in ha/proxmox",
-		"| x | it is not asked | `Driver.Running` | `TestThatIsNot` |":                  "TestThatIsNot is no test of ha/proxmox",
-		"| x | it is not asked | `ha/guard.Running` | `ha/guard.TestThatIsNot` |":       "ha/guard.TestThatIsNot is no test of ha/guard",
-		"| x | it is not asked | `Driver.Running` | `part4/that-is-not` |":              "there is no scenario",
-		"| x | it is not asked | `Driver.Running` | soon |":                             "what shows it",
-		"| x | | `Driver.Running` | `TestMembers` |":                                    "says not what is done",
-		"| x | it is not asked | `Driver.Running` |":                                    "not as many columns",
+		"| x | it is not asked | `Driver.Running` | `TestMembers`, `part4/power-cut` |":         "",
+		"| x | it is not asked | `ha/guard.ProcFS`, `removableLocks` | `ha/guard.TestFilter` |": "",
+		"| x | it is not asked | `Driver.Runs` | `TestMembers` |":                               "Driver.Runs is not declared in ha/proxmox",
+		"| x | it is not asked | `Driver.Running` | `TestThatIsNot` |":                          "TestThatIsNot is no test of ha/proxmox",
+		"| x | it is not asked | `ha/guard.Running` | `ha/guard.TestThatIsNot` |":               "ha/guard.TestThatIsNot is no test of ha/guard",
+		"| x | it is not asked | `Driver.Running` | `part4/that-is-not` |":                      "there is no scenario",
+		"| x | it is not asked | `Driver.Running` | soon |":                                     "what shows it",
+		"| x | | `Driver.Running` | `TestMembers` |":                                            "says not what is done",
+		"| x | it is not asked | `Driver.Running` |":                                            "not as many columns",
 	} {
 		lies, wrong := parseLies(head + row + "\n\n")
 		for _, l := range lies {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"bascule/ha"
 )
@@ -62,81 +61,6 @@ totem {
   version: 2
 }
 `
-
-func TestCorosync(t *testing.T) {
-	got, err := ParseCorosync([]byte(threeNodes))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := Corosync{Cluster: "i11", Transport: "knet", Links: []int{0, 1}, Token: time.Second, TokenSet: true, Coefficient: DefaultCoefficient,
-		Device: &QDevice{Model: "net", Host: "10.7.1.9", Algorithm: "ffsplit", Votes: 1},
-		Nodes: []CorosyncNode{
-			{Name: "camille", ID: 1, Votes: 1, Addresses: map[int]string{0: "10.7.1.11", 1: "10.7.2.11"}},
-			{Name: "nikita", ID: 2, Votes: 1, Addresses: map[int]string{0: "10.7.1.12", 1: "10.7.2.12"}},
-		}}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v\nwant %+v", got, want)
-	}
-	if got.Votes() != 3 {
-		t.Errorf("%d votes, want 3: two nodes' and the device's", got.Votes())
-	}
-	if b := got.Block(); b != 2200*time.Millisecond {
-		t.Errorf("block %v, want 2.2 s for two nodes with a token of 1 s", b)
-	}
-}
-
-func TestCorosyncDefaultsBlock(t *testing.T) {
-	c := Corosync{Token: DefaultToken, Coefficient: DefaultCoefficient, Nodes: make([]CorosyncNode, 3)}
-	if b := c.Block(); b != 8030*time.Millisecond { // 8.0 to 8.2 s were measured
-		t.Errorf("block %v, want 8.03 s", b)
-	}
-}
-
-func TestCorosyncRefuses(t *testing.T) {
-	for _, text := range []string{"", "}", "totem {\n", "nodelist {\n node {\n what\n }\n}\n"} {
-		if _, err := ParseCorosync([]byte(text)); !errors.Is(err, ErrCorosync) {
-			t.Errorf("%q: %v, want ErrCorosync", text, err)
-		}
-	}
-}
-
-func TestMembers(t *testing.T) {
-	m, err := ParseMembers([]byte(`{"nodename":"b","version":9,"cluster":{"name":"x","version":3,"nodes":2,"quorate":"1"},
-		"nodelist":{"b":{"id":"2","online":1,"ip":"10.0.0.2"},"a":{"id":1,"online":0}}}`))
-	want := Membership{Node: "b", Cluster: "x", Quorate: true, Nodes: []MemberNode{{Name: "a", ID: 1}, {Name: "b", ID: 2, Online: true, IP: "10.0.0.2"}}}
-	if err != nil || !reflect.DeepEqual(m, want) {
-		t.Errorf("%+v %v", m, err)
-	}
-	if m, err = ParseMembers([]byte(`{"nodename":"solo","version":0}`)); err != nil || !m.Quorate || m.Cluster != "" {
-		t.Errorf("a node without a cluster: %+v %v", m, err)
-	}
-	if _, err = ParseMembers([]byte("x")); !errors.Is(err, ErrMembers) {
-		t.Errorf("nonsense: %v", err)
-	}
-}
-
-func TestStorages(t *testing.T) {
-	got := ParseStorages([]byte(`dir: local
-	path /var/lib/vz
-	content iso,vztmpl
-
-lvm: san
-	vgname vg0
-	content images,rootdir
-	shared 1
-	nodes camille,nikita
-
-rbd: ceph-vm
-	pool vm
-	content images
-	disable
-
-`))
-	if len(got) != 3 || got[0].Shared || got[0].HoldsGuests() || !got[1].Shared || !got[1].HoldsGuests() || !got[1].On("nikita") || got[1].On("proxima") ||
-		got[1].Options["vgname"] != "vg0" || !got[2].Shared || got[2].HoldsGuests() || !got[0].On("proxima") {
-		t.Errorf("%+v", got)
-	}
-}
 
 func TestCeph(t *testing.T) {
 	for _, text := range []string{
@@ -223,11 +147,11 @@ func TestRead(t *testing.T) {
 		t.Errorf("nodes %+v", got)
 	}
 	var ids []ha.VMID
-	for _, g := range f.Protectable("ha") {
+	for _, g := range f.Chosen(ha.Protect{Tags: []string{"HA"}}) {
 		ids = append(ids, g.VMID)
 	}
-	if !slices.Equal(ids, []ha.VMID{101, 200}) {
-		t.Errorf("protectable %v, want 101 and 200: 102 is Proxmox's", ids)
+	if !slices.Equal(ids, []ha.VMID{101, 102, 200}) || !slices.Equal(f.HAManaged, []ha.VMID{102}) {
+		t.Errorf("chosen %v, Proxmox's own %v", ids, f.HAManaged)
 	}
 	g := f.Guests[0]
 	if g.Name != "web" || !g.Onboot || !slices.Equal(g.Storages, []string{"san"}) || !slices.Equal(g.Pools, []string{"club"}) {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // Facts is what one node shows of its site.
@@ -16,9 +18,9 @@ type Facts struct {
 	MachineID string      // /etc/machine-id: another one means that the node was installed anew
 	UUID      string      // the machine's system UUID, which its BMC shows too; "" where the firmware has none
 	PVE       bool        // /etc/pve is Proxmox's (there is a .members)
-	Members   Membership
-	Corosync  *Corosync // nil: no cluster, a single node
-	Storages  []Storage
+	Members   pve.Members
+	Corosync  *pve.Corosync // nil: no cluster, a single node
+	Storages  []pve.Storage
 	Ceph      Ceph
 	Watchdogs Watchdogs
 	BMC       BMC // Address is filled in by ReadBMC
@@ -44,7 +46,7 @@ func Read(tree fs.FS) Facts {
 		f.UUID = uuid
 	}
 	f.readCluster(tree)
-	f.Storages = ParseStorages(f.optional(tree, "etc/pve/storage.cfg"))
+	f.Storages = pve.ParseStorages(f.optional(tree, "etc/pve/storage.cfg"))
 	if data := f.optional(tree, "etc/pve/ceph.conf"); data != nil {
 		f.Ceph = ParseCeph(data)
 		f.Ceph.Local = true
@@ -58,7 +60,7 @@ func Read(tree fs.FS) Facts {
 		}
 	}
 	f.Guests = readGuests(tree)
-	f.HAManaged = parseHAResources(string(f.optional(tree, "etc/pve/ha/resources.cfg")))
+	f.HAManaged = managed(f.optional(tree, "etc/pve/ha/resources.cfg"))
 	f.Firewall = firewallOn(string(f.optional(tree, "etc/pve/firewall/cluster.fw")))
 	return f
 }
@@ -68,8 +70,8 @@ func (f *Facts) readCluster(tree fs.FS) {
 	data, err := fs.ReadFile(tree, "etc/pve/.members")
 	if err != nil {
 		f.Unread = append(f.Unread, fmt.Sprintf("/etc/pve/.members: %v; is pve-cluster running? (systemctl status pve-cluster)", reason(err)))
-	} else if f.Members, err = ParseMembers(data); err != nil {
-		f.Unread = append(f.Unread, err.Error())
+	} else if f.Members, err = pve.ParseMembers(data); err != nil {
+		f.Unread = append(f.Unread, "/etc/pve/"+err.Error())
 	} else {
 		f.PVE = true
 		if f.Members.Node != "" {
@@ -77,9 +79,9 @@ func (f *Facts) readCluster(tree fs.FS) {
 		}
 	}
 	if data := f.optional(tree, "etc/pve/corosync.conf"); data != nil {
-		c, err := ParseCorosync(data)
+		c, err := pve.ParseCorosync(data)
 		if err != nil {
-			f.Unread = append(f.Unread, err.Error())
+			f.Unread = append(f.Unread, "/etc/pve/"+err.Error())
 			return
 		}
 		f.Corosync = &c
@@ -100,7 +102,7 @@ func (f *Facts) optional(tree fs.FS, name string) []byte {
 
 // Nodes returns the site's nodes, by corosync's node ids; of a node without a cluster itself alone, without an address.
 func (f Facts) Nodes() (out []Site) {
-	online := map[ha.NodeName]MemberNode{}
+	online := map[ha.NodeName]pve.Member{}
 	for _, m := range f.Members.Nodes {
 		online[m.Name] = m
 	}
@@ -117,10 +119,10 @@ func (f Facts) Nodes() (out []Site) {
 	return out
 }
 
-// Protectable lists the guests that carry a tag, but neither templates nor those of Proxmox's own HA.
-func (f Facts) Protectable(tag string) (out []Guest) {
+// Chosen lists the guests that are chosen for protection and can run; Proxmox's own HA may hold some of them (HAManaged).
+func (f Facts) Chosen(p ha.Protect) (out []Guest) {
 	for _, g := range f.Guests {
-		if !g.Template && slices.Contains(g.Tags, tag) && !slices.Contains(f.HAManaged, g.VMID) {
+		if !g.Template && p.Chooses(g.VMID, g.Tags, g.Pools) {
 			out = append(out, g)
 		}
 	}
@@ -128,10 +130,10 @@ func (f Facts) Protectable(tag string) (out []Guest) {
 }
 
 // Storage returns a storage by name.
-func (f Facts) Storage(name string) (Storage, bool) {
-	i := slices.IndexFunc(f.Storages, func(s Storage) bool { return s.Name == name })
+func (f Facts) Storage(name string) (pve.Storage, bool) {
+	i := slices.IndexFunc(f.Storages, func(s pve.Storage) bool { return s.Name == name })
 	if i < 0 {
-		return Storage{}, false
+		return pve.Storage{}, false
 	}
 	return f.Storages[i], true
 }
@@ -144,10 +146,16 @@ func firewallOn(text string) bool {
 		if strings.HasPrefix(line, "[") {
 			section = strings.ToLower(strings.Trim(line, "[]"))
 		} else if key, value, ok := strings.Cut(line, ":"); ok && section == "options" && strings.TrimSpace(key) == "enable" {
-			on = number(strings.TrimSpace(value), 0) != 0
+			on = number(strings.TrimSpace(value)) != 0
 		}
 	}
 	return on
+}
+
+// number reads an integer, 0 where there is none.
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
 }
 
 func firstLabel(host string) string {

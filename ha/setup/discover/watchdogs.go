@@ -65,7 +65,7 @@ func ReadWatchdogs(tree fs.FS) Watchdogs {
 		}
 		sys := "sys/class/watchdog/" + name + "/"
 		d := Watchdog{Number: n, Path: "/dev/" + name, Identity: readWord(tree, sys+"identity"), NoWayOut: readWord(tree, sys+"nowayout") == "1",
-			Timeout: number(readWord(tree, sys+"timeout"), 0), Holder: holders["/dev/"+name]}
+			Timeout: number(readWord(tree, sys+"timeout")), Holder: holders["/dev/"+name]}
 		if d.Holder == "" && n == 0 {
 			d.Holder = holders["/dev/watchdog"]
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
-	"bascule/ha/setup/discover"
+	"bascule/ha/pve"
 	"bascule/ha/setup/doctor"
 )
 
@@ -18,7 +18,7 @@ func (g *Gatherer) corosync(ctx context.Context) (func(*doctor.Facts), error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := discover.ParseCorosync(text)
+	c, err := pve.ParseCorosync(text)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (g *Gatherer) corosync(ctx context.Context) (func(*doctor.Facts), error) {
 	return func(f *doctor.Facts) { f.Corosync = &out }, nil
 }
 
-func corosyncFacts(c discover.Corosync) doctor.Corosync {
+func corosyncFacts(c pve.Corosync) doctor.Corosync {
 	out := doctor.Corosync{Token: c.Token, Coefficient: c.Coefficient, Block: c.Block(), TwoNode: c.TwoNode}
 	for _, n := range c.Nodes {
 		out.Nodes = append(out.Nodes, n.Name)

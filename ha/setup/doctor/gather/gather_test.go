@@ -26,7 +26,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha"
-	"bascule/ha/setup/discover"
+	"bascule/ha/pve"
 	"bascule/ha/setup/doctor"
 )
 
@@ -366,23 +366,13 @@ totem {
 `
 
 func TestCorosyncFacts(t *testing.T) {
-	parsed, err := discover.ParseCorosync([]byte(realCorosync))
+	parsed, err := pve.ParseCorosync([]byte(realCorosync))
 	c := corosyncFacts(parsed)
 	if err != nil || c.Votes != 3 || !slices.Equal(c.Nodes, []ha.NodeName{"node1", "node2"}) || c.QDevice != "10.0.0.9" || c.Token != time.Second || c.Coefficient != 125*time.Millisecond || c.TwoNode || c.Block != 2200*time.Millisecond {
 		t.Errorf("%v: %+v", err, c)
 	}
 	if len(c.Links) != 2 || c.Links[1][1] != "10.0.1.2" {
 		t.Errorf("links %v", c.Links)
-	}
-}
-
-func TestPathOf(t *testing.T) {
-	var got []string
-	for _, s := range discover.ParseStorages([]byte("dir: local\n\tpath /var/lib/vz/\n\nnfs: nas\n\tserver 10.0.9.1\n\nrbd: ceph\n\tpool vm\n")) {
-		got = append(got, s.Name+" "+pathOf(s))
-	}
-	if want := []string{"local /var/lib/vz", "nas /mnt/pve/nas", "ceph "}; !slices.Equal(got, want) {
-		t.Errorf("%q", got)
 	}
 }
 

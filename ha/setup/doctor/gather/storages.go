@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"bascule/ha/setup/discover"
+	"bascule/ha/pve"
 	"bascule/ha/setup/doctor"
 )
 
@@ -28,11 +28,11 @@ func (g *Gatherer) storages(ctx context.Context) (func(*doctor.Facts), error) {
 	}
 	var out []doctor.Storage
 	machine, _ := os.ReadFile(filepath.Join(g.src.Root, "/etc/machine-id"))
-	for _, s := range discover.ParseStorages(text) {
-		if s.Disable || !s.On(g.src.Config.Node) {
+	for _, s := range pve.ParseStorages(text) {
+		if !s.On(g.src.Config.Node) {
 			continue
 		}
-		st := doctor.Storage{Name: s.Name, Type: s.Type, Shared: s.Shared, Path: pathOf(s)}
+		st := doctor.Storage{Name: s.Name, Type: s.Type, Shared: s.Shared, Path: s.Path()}
 		if st.Path != "" && st.Shared {
 			if m, err := mountOf("/proc/self/mountinfo", filepath.Join(g.src.Root, st.Path)); err == nil {
 				st.Behind = behind(m, strings.TrimSpace(string(machine)))
@@ -67,21 +67,6 @@ func (g *Gatherer) marks(ctx context.Context) (func(*doctor.Facts), error) {
 
 // markLimit is what a storage's marks may take, less than the probe's own time.
 const markLimit = 5 * time.Second
-
-// pathOf is where a storage's files are; "" for those without files.
-func pathOf(s discover.Storage) string {
-	path := s.Options["path"]
-	switch s.Type {
-	case "nfs", "cifs", "cephfs", "glusterfs":
-		if path == "" {
-			return "/mnt/pve/" + s.Name
-		}
-	}
-	if path == "" {
-		return ""
-	}
-	return filepath.Clean(path)
-}
 
 // behind names what is mounted so that it is equal on two nodes only where it is one and the same: the source of a network file system, else
 // the file system's own UUID, else this machine.

@@ -1,4 +1,4 @@
-package proxmox
+package pve
 
 import (
 	"strconv"
@@ -6,6 +6,9 @@ import (
 
 	"bascule/ha"
 )
+
+// Kind is what the configuration was read as.
+func (c *GuestConfig) Kind() ha.GuestKind { return c.kind }
 
 // Name is the guest's own name; may be empty.
 func (c *GuestConfig) Name() string {
@@ -35,7 +38,7 @@ func (c *GuestConfig) Memory() int64 {
 // Tags returns the guest's tags; PVE separates them with ";", "," or white space.
 func (c *GuestConfig) Tags() []string {
 	value, _ := c.Get("tags")
-	return splitList(value)
+	return List(value)
 }
 
 // Onboot says whether the node would start the guest at boot.
@@ -59,20 +62,4 @@ func (c *GuestConfig) truth(key string) bool {
 		}
 	}
 	return on
-}
-
-// boolean reads a value as PVE does.
-func boolean(s string) (value, understood bool) {
-	switch strings.ToLower(s) {
-	case "1", "on", "yes", "true":
-		return true, true
-	case "0", "off", "no", "false":
-		return false, true
-	}
-	return false, false
-}
-
-// splitList splits PVE's lists.
-func splitList(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(";, \t\r\n\x00", r) })
 }

@@ -1,4 +1,4 @@
-package proxmox
+package pve
 
 import (
 	"bytes"
@@ -69,7 +69,7 @@ func TestConfigSections(t *testing.T) {
 			continue
 		}
 		var names []string
-		for _, sec := range ParseGuestConfig(s.kind, s.data).sections {
+		for _, sec := range ParseGuestConfig(s.kind, s.data).parts {
 			names = append(names, sec.name)
 		}
 		if got := strings.Join(names, "|"); got != want {

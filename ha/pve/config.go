@@ -1,4 +1,4 @@
-package proxmox
+package pve
 
 import (
 	"regexp"
@@ -11,12 +11,12 @@ import (
 // GuestConfig is a guest's config file: description comments, the main section, then snapshots, what is pending and special sections.
 // Only the main section says what the guest is now; only it is read and edited. Every byte is kept: Render gives back what was parsed.
 type GuestConfig struct {
-	kind     ha.GuestKind
-	sections []section // never empty: the first is the main one
+	kind  ha.GuestKind
+	parts []part // never empty: the first is the main one
 }
 
-// section is a part of the file. All but the main one begin with their header.
-type section struct {
+// part is a section of the file. All but the main one begin with their header.
+type part struct {
 	name  string // "" of the main one, "PENDING", "special:cloudinit", or a snapshot's
 	lines []configLine
 }
@@ -38,13 +38,13 @@ var (
 
 // ParseGuestConfig reads a config. It never fails: like PVE it skips lines that it does not understand.
 func ParseGuestConfig(kind ha.GuestKind, data []byte) *GuestConfig {
-	c := &GuestConfig{kind: kind, sections: []section{{}}}
+	c := &GuestConfig{kind: kind, parts: []part{{}}}
 	for text := range strings.Lines(string(data)) {
 		body := strings.TrimSuffix(text, "\n")
 		if m := headerLine.FindStringSubmatch(body); m != nil {
-			c.sections = append(c.sections, section{name: m[1]})
+			c.parts = append(c.parts, part{name: m[1]})
 		}
-		last := &c.sections[len(c.sections)-1]
+		last := &c.parts[len(c.parts)-1]
 		key, value := parseLine(kind, body)
 		last.lines = append(last.lines, configLine{text: text, key: key, value: value})
 	}
@@ -69,7 +69,7 @@ func parseLine(kind ha.GuestKind, body string) (key, value string) {
 // Render gives the file's bytes; never nil.
 func (c *GuestConfig) Render() []byte {
 	out := []byte{}
-	for _, s := range c.sections {
+	for _, s := range c.parts {
 		for _, l := range s.lines {
 			out = append(out, l.text...)
 		}
@@ -78,12 +78,12 @@ func (c *GuestConfig) Render() []byte {
 }
 
 // main are the lines that say what the guest is now.
-func (c *GuestConfig) main() []configLine { return c.sections[0].lines }
+func (c *GuestConfig) main() []configLine { return c.parts[0].lines }
 
 // withMain renders the file with another main section.
 func (c *GuestConfig) withMain(lines []configLine) []byte {
-	changed := GuestConfig{kind: c.kind, sections: slices.Clone(c.sections)}
-	changed.sections[0].lines = lines
+	changed := GuestConfig{kind: c.kind, parts: slices.Clone(c.parts)}
+	changed.parts[0].lines = lines
 	return changed.Render()
 }
 

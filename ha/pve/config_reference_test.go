@@ -1,9 +1,8 @@
-package proxmox
+package pve
 
 import (
 	"bytes"
 	"strings"
-	"testing"
 
 	"bascule/ha"
 )
@@ -111,7 +110,7 @@ func checkParse(t failer, kind ha.GuestKind, data []byte) {
 	}
 	want := reference(kind, data)
 	i := 0
-	for n, s := range c.sections {
+	for n, s := range c.parts {
 		for _, l := range s.lines {
 			if w := want[i]; w.section != n || w.text != l.text || w.key != l.key || w.value != l.value {
 				t.Fatalf("line %d of %q: got section %d, %q = %q; want section %d, %q = %q", i, data, n, l.key, l.value, w.section, w.key, w.value)
@@ -189,52 +188,4 @@ func checkInserted(t failer, before []refLine, set []byte, entry string) {
 	if string(set) != want {
 		t.Fatalf("Set = %q, want %q", set, want)
 	}
-}
-
-// seeds gives a fuzz target the samples, and whatever real configs the recordings hold.
-func seeds(f *testing.F, add func(data []byte, kind ha.GuestKind)) {
-	f.Helper()
-	for _, s := range samples(f) {
-		add(s.data, s.kind)
-	}
-	for _, text := range recordedConfigs(f) {
-		add([]byte(text), ha.QEMU)
-	}
-}
-
-func FuzzGuestConfig(f *testing.F) {
-	seeds(f, func(data []byte, kind ha.GuestKind) { f.Add(data, kind == ha.QEMU) })
-	f.Fuzz(func(t *testing.T, data []byte, vm bool) {
-		kind := ha.LXC
-		if vm {
-			kind = ha.QEMU
-		}
-		checkParse(t, kind, data)
-		c := ParseGuestConfig(kind, data)
-		if c.Memory() <= 0 {
-			t.Fatalf("memory %d", c.Memory())
-		}
-		for _, s := range c.WritableStorages() {
-			if !OffPVE(s) && !storageName.MatchString(s) {
-				t.Fatalf("%q is neither a storage nor a path", s)
-			}
-		}
-		c.Pins(func(string) bool { return true })
-		_ = c.Tags()
-	})
-}
-
-func FuzzGuestConfigEdit(f *testing.F) {
-	seeds(f, func(data []byte, kind ha.GuestKind) {
-		for i := range keysEdited {
-			f.Add(data, kind == ha.QEMU, uint8(i))
-		}
-	})
-	f.Fuzz(func(t *testing.T, data []byte, vm bool, key uint8) {
-		kind := ha.LXC
-		if vm {
-			kind = ha.QEMU
-		}
-		checkEdits(t, kind, data, keysEdited[int(key)%len(keysEdited)])
-	})
 }

@@ -1,4 +1,4 @@
-package proxmox
+package pve
 
 import (
 	"regexp"
@@ -20,7 +20,6 @@ type Disk struct {
 var (
 	vmDisk       = regexp.MustCompile(`^(?:(?:ide|sata|scsi|virtio|efidisk|tpmstate)\d+|vmstate)$`)
 	ctDisk       = regexp.MustCompile(`^(?:rootfs|mp\d+)$`)
-	storageName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
 	passthrough  = regexp.MustCompile(`^(?:hostpci|usb|parallel|serial)\d+$`)
 	argsWithDisk = regexp.MustCompile(`-(?:drive|blockdev|hd[a-d]|virtfs|fsdev)\b|\bfile=`)
 )
@@ -69,11 +68,6 @@ func parseDisk(key, value string) (Disk, bool) {
 		d.Storage = name
 	}
 	return d, true
-}
-
-func isOn(s string) bool {
-	on, _ := boolean(s)
-	return on
 }
 
 // WritableStorages returns the storages that the guest can write to, sorted. What lies on no PVE storage (a device or
