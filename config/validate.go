@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"bascule/ha"
 )
 
 var (
@@ -136,7 +138,7 @@ func (c *Config) validateProtect(s *source) {
 	p := c.Protect
 	for i, id := range p.VMIDs {
 		at := itemPath("protect.vmids", i)
-		if id < 100 || id > 999999999 {
+		if !ha.VMID(id).Valid() {
 			s.fail(at, "is %d; write a guest's number, from 100 to 999999999", id)
 		} else if slices.Index(p.VMIDs, id) < i {
 			s.fail(at, "names guest %d twice; remove one", id)

@@ -15,6 +15,9 @@ type Incarnation string
 // VMID is a Proxmox guest's number, unique in the cluster.
 type VMID int
 
+// Valid says whether Proxmox would take the number: 100 to 999999999.
+func (id VMID) Valid() bool { return id >= 100 && id <= 999999999 }
+
 // GuestKind is how Proxmox names the two sorts of guests in paths: "qemu" (VM) and "lxc" (container).
 type GuestKind string
 
@@ -30,6 +33,14 @@ func (k GuestKind) ConfigDir() string {
 		return "qemu-server"
 	}
 	return "lxc"
+}
+
+// Tool is the command that manages guests of this kind on a node.
+func (k GuestKind) Tool() string {
+	if k == LXC {
+		return "pct"
+	}
+	return "qm"
 }
 
 // Label names a guest for people: "VM 101" or "CT 201".

@@ -81,12 +81,8 @@ func (f *finder) failed(g Guest) {
 			said = append(said, fmt.Sprintf("%s said: %s", n.Name, r.Rec.Message))
 		}
 	}
-	tool := "qm"
-	if g.Kind == ha.LXC {
-		tool = "pct"
-	}
 	f.add(Critical, guestName(g), fmt.Sprintf("%s does not run: given up%s", guestName(g), f.since(g.Since)), joined(g.Reason, bounded(said)),
-		fmt.Sprintf("repair what Proxmox names above, then start it on %s: %s start %d", g.Node, tool, g.VMID))
+		fmt.Sprintf("repair what Proxmox names above, then start it on %s: %s start %d", g.Node, g.Kind.Tool(), g.VMID))
 }
 
 // inRecovery tells of a guest that is free to run elsewhere and finds no place.

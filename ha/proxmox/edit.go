@@ -43,7 +43,7 @@ func (d *Driver) ClearLock(ctx context.Context, id ha.VMID, kind ha.GuestKind) (
 		return c.Remove("lock"), d.noWorker(ctx, id, lock)
 	})
 	if err != nil {
-		return lock, d.guestErr(kind, id, "removing its lock", err, fmt.Sprintf("if nothing works on it any more: `%s unlock %d`", tool(kind), id))
+		return lock, d.guestErr(kind, id, "removing its lock", err, fmt.Sprintf("if nothing works on it any more: `%s unlock %d`", kind.Tool(), id))
 	}
 	return lock, nil
 }
@@ -64,7 +64,7 @@ func (d *Driver) SetOnboot(ctx context.Context, id ha.VMID, kind ha.GuestKind, o
 	})
 	if err != nil {
 		return old, d.guestErr(kind, id, fmt.Sprintf("setting onboot to %t", on), err,
-			fmt.Sprintf("by hand: `%s set %d --onboot %d`", tool(kind), id, asInt(on)))
+			fmt.Sprintf("by hand: `%s set %d --onboot %d`", kind.Tool(), id, asInt(on)))
 	}
 	return old, nil
 }
@@ -109,14 +109,6 @@ func (d *Driver) noWorker(ctx context.Context, id ha.VMID, lock string) error {
 		}
 	}
 	return d.CheckPrivileges(ctx) // a token without Sys.Audit is shown no task of others
-}
-
-// tool is the command that manages guests of a kind.
-func tool(kind ha.GuestKind) string {
-	if kind == ha.LXC {
-		return "pct"
-	}
-	return "qm"
 }
 
 func asInt(b bool) int {

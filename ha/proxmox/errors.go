@@ -11,6 +11,7 @@ import (
 	goproxmox "github.com/luthermonson/go-proxmox"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // Errors that callers test with errors.Is. What is returned wraps them and names guest, node, what happened and the
@@ -139,7 +140,7 @@ func (e *WeakTokenError) Error() string {
 	return fmt.Sprintf("API token %s lacks %s; as root on any node run: "+
 		"pveum role add Bascule --privs \"%s\" (role modify, if it exists); pveum acl modify / --users %s --roles Bascule ; "+
 		"pveum acl modify / --tokens '%s' --roles Bascule",
-		e.TokenID, strings.Join(e.Missing, ", "), strings.Join(neededPrivileges, " "), user, e.TokenID)
+		e.TokenID, strings.Join(e.Missing, ", "), strings.Join(pve.Privileges(), " "), user, e.TokenID)
 }
 
 // classify finds the sentinel for PVE's own words, or nil.

@@ -99,7 +99,7 @@ func checkIDs(id ha.VMID, kind ha.GuestKind) error {
 	if kind != ha.QEMU && kind != ha.LXC {
 		return fmt.Errorf("guest %d: %q is neither qemu nor lxc", id, kind)
 	}
-	if id < 100 || id > 999999999 {
+	if !id.Valid() {
 		return errors.New(kind.Label(id) + ": not a VMID (100 to 999999999)")
 	}
 	return nil

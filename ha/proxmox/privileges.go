@@ -9,10 +9,7 @@ import (
 	"bascule/ha/pve"
 )
 
-// neededPrivileges is the smallest role with which the driver works; granted on "/" to user and token.
-var neededPrivileges = []string{"Datastore.Audit", "Sys.Audit", "VM.Audit", "VM.Migrate", "VM.PowerMgmt"}
-
-// privilegesBelow says where each is needed. PVE lists these paths in every answer, and deeper ones where an ACL or a
+// privilegesBelow says where each of pve.Privileges is needed. PVE lists these paths in every answer, and deeper ones where an ACL or a
 // pool says something of its own, which may take privileges away.
 var privilegesBelow = map[string][]string{
 	"/":        {"Sys.Audit"},

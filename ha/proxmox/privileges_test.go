@@ -3,17 +3,33 @@ package proxmox
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 const (
 	allPrivileges = `{"Sys.Audit":1,"VM.Audit":1,"Datastore.Audit":1,"VM.PowerMgmt":1,"VM.Migrate":1}`
 	fullToken     = `{"/":` + allPrivileges + `,"/nodes":` + allPrivileges + `,"/vms":` + allPrivileges + `,"/storage":` + allPrivileges
 )
+
+// The role that the set-up makes is what the driver asks for, no more and no less.
+func TestTheRoleIsWhatIsAskedFor(t *testing.T) {
+	var asked []string
+	for _, needed := range privilegesBelow {
+		asked = append(asked, needed...)
+	}
+	slices.Sort(asked)
+	role := pve.Privileges()
+	slices.Sort(role)
+	if asked = slices.Compact(asked); !slices.Equal(asked, role) {
+		t.Errorf("the role has %q, the driver asks for %q", role, asked)
+	}
+}
 
 func TestCheckPrivileges(t *testing.T) {
 	for name, c := range map[string]struct{ granted, missing string }{

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // What Bascule is called in Proxmox.
@@ -17,9 +18,6 @@ const (
 	FWName   = "bascule" // IPSet and security group
 	fwSource = "+" + FWName
 )
-
-// Privileges is the least that the agents need, measured: with fewer, Proxmox shows shorter lists without saying so.
-var Privileges = []string{"Sys.Audit", "VM.Audit", "Datastore.Audit", "VM.PowerMgmt", "VM.Migrate"}
 
 // TokenID is a node's API token.
 func TokenID(node ha.NodeName) string { return UserID + "!" + string(node) }
@@ -48,7 +46,7 @@ type Role struct{}
 
 // Title implements Step.
 func (Role) Title() string {
-	return fmt.Sprintf("Proxmox role %s with %s", RoleID, strings.Join(Privileges, ", "))
+	return fmt.Sprintf("Proxmox role %s with %s", RoleID, strings.Join(pve.Privileges(), ", "))
 }
 
 type roleRow struct {
@@ -70,8 +68,7 @@ func (r Role) Done(ctx context.Context, sys System) (bool, error) {
 	if err != nil || row == nil {
 		return false, err
 	}
-	have := strings.FieldsFunc(row.Privs, func(c rune) bool { return c == ',' || c == ' ' || c == ';' })
-	want := slices.Clone(Privileges)
+	have, want := pve.List(row.Privs), pve.Privileges()
 	slices.Sort(have)
 	slices.Sort(want)
 	return slices.Equal(have, want), nil
@@ -83,7 +80,7 @@ func (r Role) Do(ctx context.Context, sys System) error {
 	if err != nil {
 		return err
 	}
-	privs := strings.Join(Privileges, ",")
+	privs := strings.Join(pve.Privileges(), ",")
 	if row != nil {
 		return pvesh(ctx, sys, nil, "set", "/access/roles/"+RoleID, "--privs", privs)
 	}
