@@ -158,6 +158,7 @@ fencing-real:
 # One lab at a time: a second one would take the processor away from the first.
 e2e: lab
 	$(GO) test -count=1 -tags e2e -parallel 1 -timeout 20m ./tests/lab/e2e
+	$(GO) test -count=1 -tags e2e -run TestJumboFramesVanish ./ha/setup/doctor/gather
 
 # What make test has time for.
 e2e-some: lab

@@ -30,7 +30,7 @@ var ports = check{
 					continue // node-unanswered says more
 				}
 				tried++
-				if p.Problem == "" {
+				if p.Problem == "" || p.Opens && x.swallows(f.Node, p.To) { // mtu-path says why
 					continue
 				}
 				x.add(Finding{ID: "port-closed", Severity: Warning, Node: f.Node, Subject: fmt.Sprintf("%s to %s %s/%s", f.Node, p.To, p.Service, p.Network),

@@ -54,6 +54,7 @@ func well() Cluster {
 		}
 		for k := 1; k <= 3; k++ {
 			if k != i {
+				f.Paths = append(f.Paths, Path{To: nodeName(k), Address: "x:8790", MTU: 1500})
 				f.Ports = append(f.Ports, Port{To: nodeName(k), Service: EtcdClient, Network: "tcp", Address: "x:2379", Trips: spans(1)}, Port{To: nodeName(k), Service: API, Network: "tcp", Address: "x:8790", Trips: spans(1)})
 			}
 		}
@@ -250,6 +251,21 @@ var faults = []struct {
 	}, []string{"warning node-unanswered node node3"}, ""},
 
 	{"jumbo frames on one node", edit("node2", func(f *Facts) { f.Interface = &Interface{Name: "vmbr1", MTU: 9000} }), []string{"warning mtu-differs cluster"}, "1500 on node1 (vmbr0) and node3 (vmbr0); 9000 on node2 (vmbr1)"},
+	{"jumbo frames that a switch does not carry", edit("node2", func(f *Facts) {
+		f.Interface = &Interface{Name: "vmbr1", MTU: 1500}
+		f.Paths = []Path{{To: "node1", Address: "10.0.0.1:8790", MTU: 9000, Lost: true, Passes: 1500}, {To: "node3", MTU: 9000}}
+		f.Ports = slices.Clone(f.Ports)
+		f.Ports[0].Problem, f.Ports[0].Opens = "it takes connections, but no TLS handshake comes about", true
+	}), []string{"critical mtu-path node2 to node1"}, "packets of 9000 bytes (what vmbr1 makes) vanish, twice; packets of 1500 bytes pass: tried with 10.0.0.1:8790"},
+	{"large packets vanish on the way back", all(edit("node1", func(f *Facts) { f.Paths = []Path{{To: "node2", MTU: 9000, Lost: true, Passes: 1450}} }), edit("node2", func(f *Facts) {
+		f.Ports = slices.Clone(f.Ports)
+		f.Ports[0].Problem, f.Ports[0].Opens = "it takes connections, but no TLS handshake comes about", true
+	})), []string{"critical mtu-path node1 to node2"}, ""},
+	{"a firewall that lets connections open and no byte through", edit("node2", func(f *Facts) {
+		f.Paths = []Path{{To: "node1", Unknown: "small packets: no answer"}}
+		f.Ports = slices.Clone(f.Ports)
+		f.Ports[0].Problem, f.Ports[0].Opens = "it takes connections, but no TLS handshake comes about", true
+	}), []string{"warning port-closed node2 to node1 etcd-client/tcp"}, ""},
 	{"one network for all", everywhere(func(f *Facts) { f.Corosync = with(f.Corosync, func(c *Corosync) { c.Links = c.Links[:1] }) }), []string{"info network-single cluster"}, "10.0.0.1"},
 	{"corosync on its own network", everywhere(func(f *Facts) { f.Corosync = with(f.Corosync, func(c *Corosync) { c.Links = c.Links[1:] }) }), nil, ""},
 
@@ -416,7 +432,7 @@ func TestWellSaysWhatWasLookedAt(t *testing.T) {
 		}
 		got[x.ID] = true
 	}
-	for _, id := range []string{"watchdog-none", "fence-none", "timing-too-fast", "corosync-token-slow", "clock-apart", "port-closed", "disk-space", "config-differs", "certificate-expiring", "token-weak", "boot-check-missing", "storage-not-shared", "memory-after-failure"} {
+	for _, id := range []string{"watchdog-none", "fence-none", "timing-too-fast", "corosync-token-slow", "clock-apart", "port-closed", "mtu-path", "disk-space", "config-differs", "certificate-expiring", "token-weak", "boot-check-missing", "storage-not-shared", "memory-after-failure"} {
 		if !got[id] {
 			t.Errorf("%s: nobody looked (%v)", id, slices.Sorted(maps.Keys(got)))
 		}

@@ -27,6 +27,7 @@ type Facts struct {
 	Disk         *Disk         `json:"disk,omitempty"`
 	Clock        *Clock        `json:"clock,omitempty"`
 	Ports        []Port        `json:"ports,omitempty"`
+	Paths        []Path        `json:"paths,omitempty"`
 	Interface    *Interface    `json:"interface,omitempty"` // that carries the node's member address
 	Corosync     *Corosync     `json:"corosync,omitempty"`
 	Token        *Token        `json:"token,omitempty"`
@@ -117,7 +118,18 @@ type Port struct {
 	Address string          `json:"address"`         // host:port
 	Network string          `json:"network"`         // tcp, udp
 	Trips   []time.Duration `json:"trips,omitempty"` // of answers, ascending: a round trip each
+	Opens   bool            `json:"opens,omitempty"` // with Problem: the connection opens, and then nothing comes
 	Problem string          `json:"problem,omitempty"`
+}
+
+// Path is whether packets as large as the interfaces make them reach another member.
+type Path struct {
+	To      ha.NodeName `json:"to"`
+	Address string      `json:"address"`           // host:port of its API
+	MTU     int         `json:"mtu"`               // bytes of the largest packets that this node sends there
+	Lost    bool        `json:"lost,omitempty"`    // such packets vanish, small ones pass
+	Passes  int         `json:"passes,omitempty"`  // Lost: the largest tried that pass
+	Unknown string      `json:"unknown,omitempty"` // why that is not known
 }
 
 // Interface is the network interface that carries an address.

@@ -5,5 +5,5 @@
 // that has not come back is not begun again, so that hung ones never pile up.
 //
 // The package may never change anything on a node. It writes only its own small file in data_dir, to measure the disk, and removes it; it
-// sends nothing to other members but the opening of connections and gossip's own ping.
+// sends nothing to other members but the opening of connections, greetings of TLS handshakes (padded, to fill a packet) and gossip's own ping.
 package gather

@@ -134,6 +134,7 @@ func (g *Gatherer) probes() []probe {
 		{"disk speed", 5 * time.Second, g.diskSpeed},
 		{"interface", time.Second, g.network},
 		{"ports", 12 * time.Second, g.ports},
+		{"packet sizes", 18 * time.Second, g.paths},
 	}
 	if s.Config.Role == config.RoleWitness {
 		return out

@@ -94,7 +94,7 @@ func (g *Gatherer) try(ctx context.Context, p doctor.Port) doctor.Port {
 	for range trips(p.Service) {
 		trip, err := g.reach(ctx, p)
 		if err != nil {
-			p.Problem, p.Trips = err.Error(), nil
+			p.Problem, p.Trips, p.Opens = err.Error(), nil, trip > 0
 			return p
 		}
 		p.Trips = append(p.Trips, trip)
@@ -112,7 +112,7 @@ func trips(service string) int {
 }
 
 // reach opens a connection, which takes one round trip, and shakes hands as a member does: a firewall may let a connection open and no byte
-// through. Gossip speaks no TLS.
+// through. Gossip speaks no TLS. With an error the round trip, if there is one, says that the connection opened.
 func (g *Gatherer) reach(ctx context.Context, p doctor.Port) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, portLimit)
 	defer cancel()
@@ -131,7 +131,7 @@ func (g *Gatherer) reach(ctx context.Context, p doctor.Port) (time.Duration, err
 		return 0, err
 	}
 	if err := tls.Client(conn, conf).HandshakeContext(ctx); err != nil {
-		return 0, fmt.Errorf("it takes connections, but no TLS handshake comes about: %w", plain(err))
+		return trip, fmt.Errorf("it takes connections, but no TLS handshake comes about: %w", plain(err))
 	}
 	return trip, nil
 }
