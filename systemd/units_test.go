@@ -70,7 +70,8 @@ func TestPromises(t *testing.T) {
 		{witness, "Service.Type", "notify", "as the daemon"},
 		{witness, "Service.RestartPreventExitStatus", "78", "a wrong configuration is not tried again"},
 		{witness, "Service.CapabilityBoundingSet", "", "a witness needs no privilege"},
-		{witness, "Service.ProtectSystem", "strict", "a witness writes its data directory only"},
+		{witness, "Service.ProtectSystem", "strict", "a witness writes its data directory and its keys only"},
+		{witness, "Service.ReadWritePaths", "/etc/bascule", "renewed certificates and rotated keys are put in place"},
 		{dropIn, "Service.ExecStartPre", "/usr/sbin/basculed boot-check --config /etc/bascule/basculed.yaml", "no - in front: its failure keeps guests from starting"},
 	} {
 		got := parseUnit(t, tt.unit)[tt.key]

@@ -9,49 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
-	"bascule/config"
 	"bascule/ha/api"
 	"bascule/ha/gossip"
-	"bascule/ha/setup/pki"
 )
 
 // keysRepeat is how often the file with gossip's keys is looked at: an operator may have written it by hand.
 const keysRepeat = 10 * time.Second
-
-// newKeeper keeps this member's certificate.
-func newKeeper(cfg *config.Config) pki.Keeper {
-	k := pki.Keeper{Name: cfg.Node, Addresses: []string{cfg.Self().Address}, Files: pki.Files{CA: cfg.TLS.CAFile, Cert: cfg.TLS.CertFile, Key: cfg.TLS.KeyFile}}
-	if cfg.Role != config.RoleWitness {
-		k.Root = cfg.Proxmox.Root
-	}
-	return k
-}
-
-// renewFirst renews a certificate that is due before anything shows it: one that has ended would keep this member out.
-func renewFirst(cfg *config.Config, log logrus.FieldLogger) {
-	told(newKeeper(cfg).Look(time.Now()), log)
-}
-
-func told(f pki.Found, log logrus.FieldLogger) {
-	if f.Renewed {
-		log.WithField("reason", "valid until "+f.Ends.UTC().Format(time.DateOnly)).Info("this member's certificate was renewed")
-	}
-	if f.Problem != "" {
-		log.Warn(f.Problem)
-	}
-}
-
-// watchCertificate renews this member's certificate when it is due. Whatever listens or calls reads it anew for its next connection.
-func (p *parts) watchCertificate(ctx context.Context) {
-	newKeeper(p.cfg).Run(ctx, time.Now, func(f pki.Found) {
-		if f.Renewed {
-			told(f, p.log)
-		}
-		p.agent.Problem("certificate", f.Problem)
-	})
-}
 
 // watchGossipKeys takes a changed key file over.
 func (p *parts) watchGossipKeys(ctx context.Context) {
@@ -109,19 +72,6 @@ func (b backend) SetGossipKeys(lines []string) error {
 		return err
 	}
 	return b.gossip.SetKeys(keys)
-}
-
-// CertificateRequest implements api.Backend.
-func (b backend) CertificateRequest() ([]byte, error) { return newKeeper(b.cfg).Request() }
-
-// SetCertificate implements api.Backend.
-func (b backend) SetCertificate(certPEM []byte) error {
-	k := newKeeper(b.cfg)
-	if err := k.SetCertificate(certPEM); err != nil {
-		return err
-	}
-	b.Problem("certificate", k.Look(time.Now()).Problem)
-	return nil
 }
 
 // Snapshot implements api.Backend.

@@ -40,14 +40,3 @@ func TestRestoreRefusesBesideARunningDaemon(t *testing.T) {
 		t.Errorf("without a daemon: %v", err)
 	}
 }
-
-// A witness has no authority at hand, wherever its configuration thinks that Proxmox's tree is.
-func TestOnlyNodesRenewThemselves(t *testing.T) {
-	members := "members: [{name: node1, address: 10.0.0.1%s}, {name: node2, address: 10.0.0.2}, {name: node3, address: 10.0.0.3}]\n"
-	if k := newKeeper(siteConfig(t, strings.Replace(members, "%s", "", 1))); k.Root != "/etc/pve" || k.Name != "node1" || k.Addresses[0] != "10.0.0.1" {
-		t.Errorf("a node: %+v", k)
-	}
-	if k := newKeeper(siteConfig(t, strings.Replace(members, "%s", ", witness: true", 1))); k.Root != "" {
-		t.Errorf("a witness: %+v", k)
-	}
-}

@@ -69,7 +69,7 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 	if p.alerts, err = openAlerts(cfg, log); err != nil {
 		return nil, err
 	}
-	renewFirst(cfg, log)
+	renewFirst(ctx, cfg, log)
 	if p.store, err = openStore(ctx, cfg, log); err != nil {
 		return nil, err
 	}

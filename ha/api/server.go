@@ -95,8 +95,7 @@ func (s *Server) handler(closing <-chan struct{}) http.Handler {
 	mux.HandleFunc("GET /v1/etcd/snapshot", s.snapshot)
 	mux.HandleFunc("GET /v1/gossip-keys", s.gossipKeys)
 	mux.HandleFunc("PUT /v1/gossip-keys", s.setGossipKeys)
-	mux.HandleFunc("POST /v1/certificate-request", s.certificateRequest)
-	mux.HandleFunc("PUT /v1/certificate", s.setCertificate)
+	mux.HandleFunc("POST /v1/certificate", s.signCertificate)
 	for _, kind := range []ha.RequestKind{ha.RequestDrain, ha.RequestUndrain, ha.RequestFence, ha.RequestConfirmOff, ha.RequestConfirmTest} {
 		mux.HandleFunc("POST /v1/"+string(kind), func(w http.ResponseWriter, r *http.Request) { s.request(w, r, kind) })
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,10 +18,9 @@ type Upkeep interface {
 	GossipKeys() GossipKeys
 	// SetGossipKeys writes the keys (base64, the first one sends) to the key file and uses them from now on.
 	SetGossipKeys(keys []string) error
-	// CertificateRequest prepares a new key for this member and returns the request (PEM) to sign; the key never leaves the machine.
-	CertificateRequest() ([]byte, error)
-	// SetCertificate puts a certificate (PEM) into use that the cluster's authority has signed for the prepared key.
-	SetCertificate(certPEM []byte) error
+	// SignCertificate answers the request (PEM) of a member that has no authority at hand with a certificate (PEM). asker is what it has
+	// shown in the handshake: it says who it is; the configuration says where.
+	SignCertificate(asker *x509.Certificate, request []byte) ([]byte, error)
 	// Snapshot writes a copy of the embedded store.
 	Snapshot(ctx context.Context, w io.Writer) error
 }
@@ -37,10 +37,9 @@ type GossipKeysBody struct {
 	Operator string   `json:"operator,omitempty"`
 }
 
-// CertificateBody is a request for a certificate, or a certificate.
+// CertificateBody is a request for a certificate, or the certificate.
 type CertificateBody struct {
-	PEM      string `json:"pem"`
-	Operator string `json:"operator,omitempty"`
+	PEM string `json:"pem"`
 }
 
 // SnapshotLimit bounds one copy of the store.
@@ -64,26 +63,24 @@ func (s *Server) setGossipKeys(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, now)
 }
 
-func (s *Server) certificateRequest(w http.ResponseWriter, _ *http.Request) {
-	csr, err := s.backend.CertificateRequest()
-	if err != nil {
-		s.fail(w, conflict("no key could be prepared for a new certificate: "+err.Error(), "put right what it says, then ask again"))
-		return
-	}
-	s.answer(w, http.StatusOK, CertificateBody{PEM: string(csr)})
-}
-
-func (s *Server) setCertificate(w http.ResponseWriter, r *http.Request) {
+// signCertificate signs for the member that asks. Only its own connection can say who that is.
+func (s *Server) signCertificate(w http.ResponseWriter, r *http.Request) {
 	var b CertificateBody
 	if !s.body(w, r, &b) {
 		return
 	}
-	if err := s.backend.SetCertificate([]byte(b.PEM)); err != nil {
-		s.fail(w, conflict("the certificate was not taken: "+err.Error(), "the old one stays in use; ask again"))
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		s.fail(w, conflict("a certificate is signed for who shows the present one", "a member asks for its own, over TLS"))
 		return
 	}
-	s.log.WithField("by", who(b.Operator, proven(r, s.backend.View().Self))).Info("certificate renewed")
-	s.answer(w, http.StatusOK, struct{}{})
+	certPEM, err := s.backend.SignCertificate(r.TLS.PeerCertificates[0], []byte(b.PEM))
+	if err != nil {
+		s.log.WithField("by", proven(r, s.backend.View().Self)).WithField("reason", err.Error()).Warn("a certificate was not signed")
+		s.fail(w, conflict("the certificate was not signed: "+err.Error(), "put right what it says; the member asks again within the hour"))
+		return
+	}
+	s.log.WithField("by", proven(r, s.backend.View().Self)).Info("a certificate was signed")
+	s.answer(w, http.StatusOK, CertificateBody{PEM: string(certPEM)})
 }
 
 // body reads a request's body, or refuses it without repeating it: it may hold a key.
@@ -146,16 +143,11 @@ func (c *Client) SetGossipKeys(ctx context.Context, b GossipKeysBody) (GossipKey
 	return k, c.call(ctx, http.MethodPut, "/v1/gossip-keys", b, &k)
 }
 
-// CertificateRequest asks for a request to sign.
-func (c *Client) CertificateRequest(ctx context.Context) ([]byte, error) {
+// SignCertificate has a request (PEM) of the caller's own signed and returns the certificate (PEM).
+func (c *Client) SignCertificate(ctx context.Context, request []byte) ([]byte, error) {
 	var b CertificateBody
-	err := c.call(ctx, http.MethodPost, "/v1/certificate-request", nil, &b)
+	err := c.call(ctx, http.MethodPost, "/v1/certificate", CertificateBody{PEM: string(request)}, &b)
 	return []byte(b.PEM), err
-}
-
-// SetCertificate gives the daemon its new certificate.
-func (c *Client) SetCertificate(ctx context.Context, b CertificateBody) error {
-	return c.call(ctx, http.MethodPut, "/v1/certificate", b, &struct{}{})
 }
 
 // Snapshot copies the embedded store to w.

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -151,22 +154,18 @@ func TestGossipKeysAndCertificates(t *testing.T) {
 	if _, err := c.SetGossipKeys(t.Context(), api.GossipKeysBody{}); !errors.As(err, &refused) {
 		t.Errorf("no keys: %v", err)
 	}
-	if _, err := c.CertificateRequest(t.Context()); !errors.As(err, &refused) {
-		t.Errorf("a request that cannot be made: %v", err)
+	if _, err := c.SignCertificate(t.Context(), []byte("request")); !errors.As(err, &refused) {
+		t.Errorf("a request that cannot be answered: %v", err)
 	}
-	f.OnCertificate(func() ([]byte, error) { return []byte("request"), nil }, func(pem []byte) error {
-		if string(pem) != "answer" {
-			return errors.New("no answer")
-		}
-		return nil
+	f.OnSign(func(asker *x509.Certificate, request []byte) ([]byte, error) {
+		return []byte("answer to " + string(request) + " of " + asker.Subject.CommonName), nil
 	})
-	if csr, err := c.CertificateRequest(t.Context()); err != nil || string(csr) != "request" {
-		t.Errorf("%s, %v", csr, err)
+	if answer, err := c.SignCertificate(t.Context(), []byte("request")); err != nil || string(answer) != "answer to request of alice" {
+		t.Errorf("%s, %v", answer, err)
 	}
-	if err := c.SetCertificate(t.Context(), api.CertificateBody{PEM: "answer"}); err != nil {
-		t.Error(err)
-	}
-	if err := c.SetCertificate(t.Context(), api.CertificateBody{PEM: "other"}); !errors.As(err, &refused) {
-		t.Errorf("a certificate that does not fit: %v", err)
+	rec := httptest.NewRecorder() // over the unix socket nobody shows who he is
+	api.NewServer(f, nil).Handler().ServeHTTP(rec, httptest.NewRequest("POST", "/v1/certificate", strings.NewReader(`{"pem":"request"}`)))
+	if rec.Code != http.StatusConflict {
+		t.Errorf("without a certificate: %d", rec.Code)
 	}
 }

@@ -153,8 +153,9 @@ func TestAColdStartWithEndedCertificates(t *testing.T) {
 	}
 	for _, v := range l.voters {
 		f := files[v.Name]
-		k := pki.Keeper{Name: v.Name, Addresses: []string{v.Address}, Files: pki.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile}, Root: root}
-		if got := k.Look(time.Now()); !got.Renewed || got.Problem != "" {
+		k := pki.Keeper{Name: v.Name, Files: pki.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile},
+			Signer: pki.Own{Authority: pki.Authority{Root: root, Trusted: f.CAFile}, Name: v.Name, Addresses: []string{v.Address}}}
+		if got := k.Look(t.Context(), time.Now()); !got.Renewed || got.Problem != "" {
 			t.Fatalf("%s: %+v", v.Name, got)
 		}
 	}

@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,8 +37,7 @@ type Fake struct {
 	keysLeft      int // so many calls of SetGossipKeys before keysFail
 	keysFail      error
 	snapshot      []byte
-	request       func() ([]byte, error)
-	install       func([]byte) error
+	sign          func(*x509.Certificate, []byte) ([]byte, error)
 }
 
 // NewFake returns a backend that shows view.

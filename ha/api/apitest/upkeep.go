@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -58,31 +59,21 @@ func (f *Fake) GossipHistory() [][]string {
 	return slices.Clone(f.gossipHistory)
 }
 
-// CertificateRequest implements api.Backend.
-func (f *Fake) CertificateRequest() ([]byte, error) {
+// SignCertificate implements api.Backend.
+func (f *Fake) SignCertificate(asker *x509.Certificate, request []byte) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.request == nil {
-		return nil, errors.New("this fake has no key")
+	if f.sign == nil {
+		return nil, errors.New("this fake has no authority")
 	}
-	return f.request()
+	return f.sign(asker, request)
 }
 
-// SetCertificate implements api.Backend.
-func (f *Fake) SetCertificate(certPEM []byte) error {
+// OnSign says what becomes of requests for a certificate.
+func (f *Fake) OnSign(sign func(asker *x509.Certificate, request []byte) ([]byte, error)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.install == nil {
-		return errors.New("this fake has no key")
-	}
-	return f.install(certPEM)
-}
-
-// OnCertificate says what becomes of requests for a certificate and of certificates.
-func (f *Fake) OnCertificate(request func() ([]byte, error), install func([]byte) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.request, f.install = request, install
+	f.sign = sign
 }
 
 // Snapshot implements api.Backend: half a copy and then the failure, if it is to fail.

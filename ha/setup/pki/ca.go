@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// CALifetime is how long the authority is valid. All members must be given another one before it ends.
+// CALifetime is how long the authority is valid. All members must be given another one before it ends (AuthorityWarning).
 const CALifetime = 20 * 365 * 24 * time.Hour
 
 // organization marks what this package has signed.
@@ -65,28 +65,38 @@ func NewCA(cluster string, now time.Time) (*CA, error) {
 	return &CA{cert: cert, key: key, pem: encode(certificateBlock, der)}, nil
 }
 
-// ParseCA reads an authority from its certificate and its key, both PEM. It refuses, with ErrCA, a certificate that may sign nothing and
-// a key that is another's.
+// ParseCA reads the authority that signs: the first certificate of a file, with its key among those of another, both PEM. It refuses,
+// with ErrCA, a certificate that may sign nothing and keys that are all another's.
 func ParseCA(certPEM, keyPEM []byte) (*CA, error) {
 	cert, err := ParseCertificate(certPEM)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its certificate: %w", ErrCA, err)
 	}
-	if !cert.IsCA || cert.KeyUsage&x509.KeyUsageCertSign == 0 {
+	if !signs(cert) {
 		return nil, fmt.Errorf("%w: the certificate of %q may sign nothing: is it a member's?", ErrCA, cert.Subject.CommonName)
 	}
-	key, err := parseKey(keyPEM)
+	keys, err := parseKeys(keyPEM)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its key: %w", ErrCA, err)
 	}
-	if !key.PublicKey.Equal(cert.PublicKey) {
-		return nil, fmt.Errorf("%w: the key does not belong to the certificate of %q: take both from one place", ErrCA, cert.Subject.CommonName)
+	for _, key := range keys {
+		if key.PublicKey.Equal(cert.PublicKey) {
+			return &CA{cert: cert, key: key, pem: encode(certificateBlock, cert.Raw)}, nil
+		}
 	}
-	return &CA{cert: cert, key: key, pem: encode(certificateBlock, cert.Raw)}, nil
+	return nil, fmt.Errorf("%w: the key does not belong to the certificate of %q: take both from one place", ErrCA, cert.Subject.CommonName)
 }
+
+// signs says whether a certificate is an authority's.
+func signs(cert *x509.Certificate) bool { return cert.IsCA && cert.KeyUsage&x509.KeyUsageCertSign != 0 }
 
 // CertPEM is the authority's certificate, public.
 func (c *CA) CertPEM() []byte { return bytes.Clone(c.pem) }
+
+// made is when the authority was made, if it was made here: by hand it may have been given any life.
+func (c *CA) made() (at time.Time, ours bool) {
+	return c.cert.NotAfter.Add(-CALifetime), c.cert.NotBefore.Equal(longAgo)
+}
 
 // KeyPEM is the authority's key (PKCS 8). Write it to a file of mode 0600 only.
 func (c *CA) KeyPEM() ([]byte, error) { return encodeKey(c.key) }
@@ -137,19 +147,24 @@ func ParseCertificate(text []byte) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-// parseKey reads an ECDSA key. Its errors never repeat what was read.
-func parseKey(text []byte) (*ecdsa.PrivateKey, error) {
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != keyBlock {
-		return nil, errors.New("no private key in PEM form (PKCS 8)")
+// parseKeys reads ECDSA keys, at least one. Its errors never repeat what was read.
+func parseKeys(text []byte) (keys []*ecdsa.PrivateKey, err error) {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil && len(keys) > 0 {
+			return keys, nil
+		}
+		if block == nil || block.Type != keyBlock {
+			return nil, errors.New("no private key in PEM form (PKCS 8)")
+		}
+		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, errors.New("damaged private key")
+		}
+		key, ok := parsed.(*ecdsa.PrivateKey)
+		if !ok {
+			return nil, errors.New("no ECDSA key")
+		}
+		keys, text = append(keys, key), rest
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, errors.New("damaged private key")
-	}
-	key, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, errors.New("no ECDSA key")
-	}
-	return key, nil
 }

@@ -64,7 +64,7 @@ func TestClocksAtAColdStart(t *testing.T) {
 		ca := newCA(t)
 		members := [2]*home{newHome(t, ca, today), newHome(t, ca, today)}
 		for i, h := range members {
-			if f := h.Look(tt.clocks[i]); f.Problem != "" {
+			if f := h.look(tt.clocks[i]); f.Problem != "" {
 				t.Fatalf("%s: %+v", tt.what, f)
 			}
 		}
@@ -77,7 +77,7 @@ func TestClocksAtAColdStart(t *testing.T) {
 				continue // they were right
 			}
 			for _, h := range members {
-				if f := h.Look(right); f.Problem != "" {
+				if f := h.look(right); f.Problem != "" {
 					t.Fatalf("%s, then set: %+v", tt.what, f)
 				}
 			}

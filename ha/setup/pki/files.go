@@ -2,9 +2,7 @@ package pki
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -13,7 +11,7 @@ import (
 
 // Files are where a member has its certificate, as tls: in its configuration names them.
 type Files struct {
-	CA   string // the authority's certificate, the only one that is trusted
+	CA   string // the authority's certificate, the only one that is trusted; while it is rotated the old and the new one (Trust)
 	Cert string // the member's certificate
 	Key  string // its key, mode 0600
 }
@@ -88,28 +86,4 @@ func (f Files) moveKey() error {
 		return fmt.Errorf("the directory of %s: %w", f.Key, err)
 	}
 	return nil
-}
-
-// LoadCA reads the authority below Proxmox's configuration tree. Where there is no key (a witness, a tree that is not mounted) the error
-// wraps fs.ErrNotExist.
-func LoadCA(root string) (*CA, error) {
-	key := filepath.Join(root, SharedCAKey)
-	keyPEM, err := os.ReadFile(key)
-	if err != nil {
-		return nil, fmt.Errorf("the authority's key: %w", err)
-	}
-	certPEM, err := os.ReadFile(filepath.Join(root, SharedCA))
-	if err != nil {
-		return nil, fmt.Errorf("the authority's certificate: %w", err)
-	}
-	ca, err := ParseCA(certPEM, keyPEM)
-	if err != nil {
-		return nil, fmt.Errorf("%s with %s: %w", filepath.Join(root, SharedCA), key, err)
-	}
-	return ca, nil
-}
-
-// absent says whether an authority is simply not here.
-func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }

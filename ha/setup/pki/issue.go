@@ -42,6 +42,10 @@ func (c *CA) sign(name ha.NodeName, addresses []string, key any, now time.Time) 
 		return nil, fmt.Errorf("the certificate of %s cannot be signed: the cluster's authority ended on %s and this machine's clock says %s: correct the clock, or make a new authority",
 			name, day(c.cert.NotAfter), day(now))
 	}
+	if made, ours := c.made(); ours && now.Before(made.Add(-24*time.Hour)) { // what it signed would have ended for all others
+		return nil, fmt.Errorf("the certificate of %s cannot be signed: this machine's clock says %s, and the cluster's authority was made on %s: correct the clock",
+			name, day(now), day(made))
+	}
 	template, err := memberTemplate(name, addresses)
 	if err != nil {
 		return nil, err

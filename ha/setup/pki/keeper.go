@@ -1,12 +1,10 @@
 package pki
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"bascule/ha"
@@ -15,96 +13,104 @@ import (
 // Every is how often a daemon looks at its certificate. A day would do; an hour also finds a clock that has just been set.
 const Every = time.Hour
 
-// Keeper keeps one member's certificate valid. It signs with the authority where that can be read, on a Proxmox node; elsewhere it only
-// says what is to be done. It never replaces a certificate that is not due and never one of another authority.
+// Signer gets a member its certificate.
+type Signer interface {
+	// Sign answers a request (PEM) of this member with a certificate (PEM). present is the certificate that it has now, damaged perhaps.
+	Sign(ctx context.Context, request, present []byte, now time.Time) ([]byte, error)
+}
+
+// Keeper keeps one member's certificate valid: in good time it makes a new key and has a certificate for it signed. It never replaces a
+// certificate that is not due, and never uses one of an authority that is not trusted.
 type Keeper struct {
-	Name      ha.NodeName
-	Addresses []string // that it must name; what the present certificate names stays as well
-	Files     Files
-	Root      string // Proxmox's configuration tree; "" where there is none
+	Name   ha.NodeName
+	Files  Files
+	Signer Signer
+	Remedy string // what the operator does when the certificate has ended and nobody signs another one; "" for nothing of its own
 }
 
 // Found is what a look at the certificate has shown.
 type Found struct {
-	Ends    time.Time // when the certificate ends; zero: there is none that can be read
-	Renewed bool      // just now
-	Problem string    // what is wrong and what the operator does; "" for nothing
+	Ends      time.Time // when the certificate ends; zero: there is none that can be read
+	Renewed   bool      // just now
+	Problem   string    // what is wrong and what the operator does; "" for nothing
+	Authority string    // what the operator should know of the authority; "" for nothing
 }
 
 // Look renews the certificate if that is due and possible. A certificate that has ended is renewed like any other: at a cold start, or
-// with a clock that has run years ahead, this is what lets the member come up.
-func (k Keeper) Look(now time.Time) Found {
+// with a clock that has run years ahead, this is what lets the member come up. ctx bounds the asking of others.
+func (k Keeper) Look(ctx context.Context, now time.Time) Found {
 	if err := k.Files.Mend(); err != nil {
 		return Found{Problem: err.Error()}
 	}
+	trust, err := LoadTrust(k.Files.CA)
+	if err != nil {
+		return Found{Problem: err.Error()}
+	}
+	f := k.look(ctx, trust, now)
+	f.Authority = trust.news(now)
+	return f
+}
+
+func (k Keeper) look(ctx context.Context, trust Trust, now time.Time) Found {
 	certPEM, err := os.ReadFile(k.Files.Cert)
 	if err != nil {
 		return Found{Problem: fmt.Sprintf("the certificate cannot be read: %v", err)}
 	}
-	_, pairErr := tls.LoadX509KeyPair(k.Files.Cert, k.Files.Key)
-	due, left, err := Renew(certPEM, now)
-	if err == nil && pairErr == nil && !due {
-		return Found{Ends: now.Add(left)}
-	}
-	certPEM, renewErr := k.renew(certPEM, now)
-	if renewErr != nil {
-		f := Found{Problem: fmt.Sprintf("the certificate %s cannot be used: %v", k.Files.Cert, firstOf(err, pairErr))}
-		if err == nil && pairErr == nil {
-			f = Found{Ends: now.Add(left), Problem: fmt.Sprintf("its certificate %s", ending(left, now))}
+	usable := k.usable(certPEM)
+	due, left, _ := Renew(certPEM, now)
+	if usable == nil {
+		cert, _ := ParseCertificate(certPEM)
+		outdated := trust.outdated(cert)
+		if !outdated && (!due || left > 0 && !trust[0].NotAfter.After(cert.NotAfter)) { // another one would end with the authority, too
+			return Found{Ends: now.Add(left)}
 		}
-		f.Problem += "; it was not renewed: " + k.remedy(renewErr)
-		return f
+		certPEM, err = k.renew(ctx, certPEM, now)
+		if err != nil {
+			return Found{Ends: now.Add(left), Problem: k.unwell(left, outdated, now) + "; it was not renewed: " + err.Error() + k.more(left)}
+		}
+	} else if certPEM, err = k.renew(ctx, certPEM, now); err != nil {
+		return Found{Problem: fmt.Sprintf("the certificate %s cannot be used: %v; it was not renewed: %v%s", k.Files.Cert, usable, err, k.more(0))}
 	}
-	_, left, err = Renew(certPEM, now)
-	if err != nil {
+	if _, left, err = Renew(certPEM, now); err != nil {
 		return Found{Problem: err.Error()}
 	}
 	return Found{Ends: now.Add(left), Renewed: true}
 }
 
-// renew signs and writes a new certificate and returns it.
-func (k Keeper) renew(old []byte, now time.Time) ([]byte, error) {
-	if k.Root == "" {
-		return nil, os.ErrNotExist
+// usable says what keeps the present certificate from being shown.
+func (k Keeper) usable(certPEM []byte) error {
+	if _, err := ParseCertificate(certPEM); err != nil {
+		return err
 	}
-	ca, err := LoadCA(k.Root)
-	if err != nil {
-		return nil, err
-	}
-	trusted, err := os.ReadFile(k.Files.CA)
-	if err != nil {
-		return nil, err
-	}
-	if own, err := ParseCertificate(trusted); err != nil || !bytes.Equal(own.Raw, ca.cert.Raw) {
-		return nil, fmt.Errorf("%w that the members trust: %s holds another certificate than %s/%s", ErrCA, k.Files.CA, k.Root, SharedCA)
-	}
-	certPEM, keyPEM, err := ca.Issue(k.Name, k.named(old), now)
-	if err != nil {
-		return nil, err
-	}
-	return certPEM, k.Files.Write(certPEM, keyPEM)
+	_, err := tls.LoadX509KeyPair(k.Files.Cert, k.Files.Key)
+	return err
 }
 
-// named are the addresses for the new certificate.
-func (k Keeper) named(old []byte) []string {
-	out := slices.Clone(k.Addresses)
-	cert, err := ParseCertificate(old)
-	if err != nil {
-		return out
+func (k Keeper) unwell(left time.Duration, outdated bool, now time.Time) string {
+	if outdated && left > 0 {
+		return "its certificate is of the authority that is being replaced"
 	}
-	for _, n := range addressesOf(cert.DNSNames, cert.IPAddresses) {
-		if !slices.Contains(out, n) {
-			out = append(out, n)
-		}
-	}
-	return out
+	return "its certificate " + ending(left, now)
 }
 
-func (k Keeper) remedy(err error) string {
-	if absent(err) {
-		return fmt.Sprintf("the cluster's authority (%s in /etc/pve) is not here; for a witness run on a Proxmox node: hactl witness renew %s", SharedCAKey, k.Name)
+func (k Keeper) more(left time.Duration) string {
+	if left > 0 || k.Remedy == "" {
+		return ""
 	}
-	return err.Error()
+	return "; " + k.Remedy
+}
+
+// renew has a new certificate signed, puts it into use and returns it.
+func (k Keeper) renew(ctx context.Context, old []byte, now time.Time) ([]byte, error) {
+	request, err := k.request()
+	if err != nil {
+		return nil, err
+	}
+	certPEM, err := k.Signer.Sign(ctx, request, old, now)
+	if err != nil {
+		return nil, err
+	}
+	return certPEM, k.install(certPEM)
 }
 
 func ending(left time.Duration, now time.Time) string {
@@ -115,21 +121,12 @@ func ending(left time.Duration, now time.Time) string {
 	return fmt.Sprintf("ends in %d days, on %s", days, day(now.Add(left)))
 }
 
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Run looks now and then every hour, and tells what it found, until ctx ends.
 func (k Keeper) Run(ctx context.Context, now func() time.Time, tell func(Found)) {
 	t := time.NewTicker(Every)
 	defer t.Stop()
 	for {
-		tell(k.Look(now()))
+		tell(k.Look(ctx, now()))
 		select {
 		case <-ctx.Done():
 			return

@@ -16,15 +16,27 @@ import (
 // home is a member's machine: its own files, and Proxmox's tree with the authority.
 type home struct {
 	*testing.T
-	ca *CA
+	ca   *CA
+	root string
 	Keeper
 }
+
+// members stand for the nodes that a witness asks: they sign, or do not.
+type members func(request []byte, now time.Time) ([]byte, error)
+
+func (m members) Sign(_ context.Context, request, _ []byte, now time.Time) ([]byte, error) {
+	return m(request, now)
+}
+
+// look looks at a moment.
+func (h *home) look(now time.Time) Found { return h.Look(h.Context(), now) }
 
 func newHome(t *testing.T, ca *CA, issued time.Time) *home {
 	t.Helper()
 	dir := t.TempDir()
-	h := &home{T: t, ca: ca, Keeper: Keeper{Name: "node1", Addresses: []string{"10.0.0.1"}, Root: filepath.Join(dir, "pve"),
+	h := &home{T: t, ca: ca, root: filepath.Join(dir, "pve"), Keeper: Keeper{Name: "node1",
 		Files: Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "node.pem"), Key: filepath.Join(dir, "node.key")}}}
+	h.Signer = Own{Authority{h.root, h.Files.CA}, "node1", []string{"10.0.0.1"}}
 	certPEM, keyPEM := issue(t, ca, "node1", issued, "10.0.0.1", "192.168.7.1")
 	h.write(h.Files.CA, ca.CertPEM())
 	h.write(h.Files.Cert, certPEM)
@@ -46,8 +58,8 @@ func (h *home) share(ca *CA) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.write(filepath.Join(h.Root, SharedCA), ca.CertPEM())
-	h.write(filepath.Join(h.Root, SharedCAKey), keyPEM)
+	h.write(filepath.Join(h.root, SharedCA), ca.CertPEM())
+	h.write(filepath.Join(h.root, SharedCAKey), keyPEM)
 }
 
 func (h *home) read(path string) string {
@@ -68,11 +80,11 @@ func (h *home) fits() bool {
 func TestKeeperRenews(t *testing.T) {
 	h := newHome(t, newCA(t), today)
 	cert, key := h.read(h.Files.Cert), h.read(h.Files.Key)
-	if f := h.Look(today.Add(Lifetime / 2)); f.Renewed || f.Problem != "" || h.read(h.Files.Cert) != cert {
+	if f := h.look(today.Add(Lifetime / 2)); f.Renewed || f.Problem != "" || h.read(h.Files.Cert) != cert {
 		t.Fatalf("half way: %+v", f)
 	}
 	now := today.Add(Lifetime * 2 / 3)
-	f := h.Look(now)
+	f := h.look(now)
 	if !f.Renewed || f.Problem != "" || !f.Ends.Equal(now.Add(Lifetime)) {
 		t.Fatalf("a third left: %+v", f)
 	}
@@ -85,7 +97,7 @@ func TestKeeperRenews(t *testing.T) {
 	if err := parse(t, []byte(h.read(h.Files.Cert))).VerifyHostname("192.168.7.1"); err != nil {
 		t.Errorf("an address of the old certificate is lost: %v", err)
 	}
-	if f := h.Look(now.Add(Every)); f.Renewed {
+	if f := h.look(now.Add(Every)); f.Renewed {
 		t.Error("renewed twice")
 	}
 }
@@ -102,7 +114,7 @@ func TestKeeperAtAColdStart(t *testing.T) {
 		{"a clock of 1970", time.Unix(60, 0), false},
 	} {
 		h := newHome(t, newCA(t), today)
-		if f := h.Look(tt.now); f.Renewed != tt.renewed || f.Problem != "" || !f.Ends.After(tt.now) || !h.fits() {
+		if f := h.look(tt.now); f.Renewed != tt.renewed || f.Problem != "" || !f.Ends.After(tt.now) || !h.fits() {
 			t.Errorf("%s: %+v", tt.what, f)
 		}
 	}
@@ -110,26 +122,28 @@ func TestKeeperAtAColdStart(t *testing.T) {
 
 func TestKeeperWithoutAuthority(t *testing.T) {
 	late := today.Add(Lifetime - 100*24*time.Hour)
-	witness := func(h *home) { h.Root = "" }
-	unmounted := func(h *home) { _ = os.RemoveAll(h.Root) }
+	refused := func(h *home) {
+		h.Signer, h.Remedy = members(func([]byte, time.Time) ([]byte, error) { return nil, errors.New("no node answers") }), "do it by hand"
+	}
+	unmounted := func(h *home) { _ = os.RemoveAll(h.root) }
 	for _, tt := range []struct {
 		what string
 		make func(*home)
 		now  time.Time
 		want []string
 	}{
-		{"a witness", witness, late, []string{"ends in 100 days", "hactl witness renew node1"}},
-		{"no /etc/pve", unmounted, late, []string{"ends in 100 days", "is not here"}},
-		{"a witness too late", witness, today.Add(Lifetime + 48*time.Hour), []string{"has ended 2 days ago", "is the clock right?"}},
+		{"a witness whom nobody answers", refused, late, []string{"ends in 100 days", "no node answers"}},
+		{"no /etc/pve", unmounted, late, []string{"ends in 100 days", "is", "mounted"}},
+		{"a witness too late", refused, today.Add(Lifetime + 48*time.Hour), []string{"has ended 2 days ago", "is the clock right?", "do it by hand"}},
 		{"another cluster's authority", func(h *home) { h.share(newCA(h.T)) }, late, []string{"ends in 100 days", "that the members trust"}},
-		{"a damaged authority", func(h *home) { h.write(filepath.Join(h.Root, SharedCAKey), []byte("x")) }, late, []string{"no private key"}},
+		{"a damaged authority", func(h *home) { h.write(filepath.Join(h.root, SharedCAKey), []byte("x")) }, late, []string{"no private key"}},
 		{"no certificate", func(h *home) { _ = os.Remove(h.Files.Cert) }, today, []string{"cannot be read"}},
-		{"a witness with a damaged certificate", func(h *home) { witness(h); h.write(h.Files.Cert, []byte("x")) }, today, []string{"cannot be used"}},
+		{"a witness with a damaged certificate", func(h *home) { refused(h); h.write(h.Files.Cert, []byte("x")) }, today, []string{"cannot be used"}},
 	} {
 		h := newHome(t, newCA(t), today)
 		tt.make(h)
 		before, _ := os.ReadFile(h.Files.Cert)
-		f := h.Look(tt.now)
+		f := h.look(tt.now)
 		for _, w := range tt.want {
 			if !strings.Contains(f.Problem, w) {
 				t.Errorf("%s: %q does not say %q", tt.what, f.Problem, w)
@@ -145,7 +159,7 @@ func TestKeeperWithoutAuthority(t *testing.T) {
 func TestKeeperRepairs(t *testing.T) {
 	h := newHome(t, newCA(t), today)
 	h.write(h.Files.Cert, []byte("x"))
-	if f := h.Look(today); !f.Renewed || !h.fits() {
+	if f := h.look(today); !f.Renewed || !h.fits() {
 		t.Errorf("%+v", f)
 	}
 }

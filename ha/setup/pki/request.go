@@ -21,20 +21,14 @@ const requestBlock = "CERTIFICATE REQUEST"
 // ErrRequest is wrapped by every refusal of a request for a certificate, and of a certificate that answers none.
 var ErrRequest = errors.New("certificate refused")
 
-// Request prepares a new key for the member and returns the request (PEM) for its certificate, for a member that has no authority at hand.
-// The key never leaves the machine; the present certificate stays in use until SetCertificate.
-func (k Keeper) Request() ([]byte, error) {
-	present, _ := os.ReadFile(k.Files.Cert)
+// request prepares a new key for the member and returns the request (PEM) for its certificate. It holds the member's name and the new
+// public key, no addresses: whoever signs knows them. The key never leaves the machine; the present certificate stays in use until install.
+func (k Keeper) request() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the key of %s: %w", k.Name, err)
 	}
-	t, err := memberTemplate(k.Name, k.named(present))
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: string(k.Name)},
-		DNSNames: t.DNSNames, IPAddresses: t.IPAddresses}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: string(k.Name)}}, key)
 	if err != nil {
 		return nil, fmt.Errorf("the request for a certificate of %s: %w", k.Name, err)
 	}
@@ -45,21 +39,23 @@ func (k Keeper) Request() ([]byte, error) {
 	return encode(requestBlock, der), k.Files.Prepare(keyPEM)
 }
 
-// SetCertificate puts the certificate that answers the last Request into use. It refuses one that is not of the authority that the
-// members trust, or not this member's. The clock is not asked: it may be what is wrong.
-func (k Keeper) SetCertificate(certPEM []byte) error {
+// install puts the certificate that answers the last request into use. It refuses one that is not of an authority that the members trust,
+// or not this member's. The clock is not asked: it may be what is wrong.
+func (k Keeper) install(certPEM []byte) error {
 	cert, err := ParseCertificate(certPEM)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	caPEM, err := os.ReadFile(k.Files.CA)
+	trust, err := LoadTrust(k.Files.CA)
 	if err != nil {
-		return fmt.Errorf("%w: the authority's certificate: %w", ErrRequest, err)
+		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(caPEM)
+	present, err := os.ReadFile(k.Files.Cert)
+	if err == nil && trust.outdated(cert) && trust.signerOf(present) == trust.Signer(cert) {
+		return fmt.Errorf("%w: it is of the authority that is being replaced, too; the one that signs does not see the new one yet", ErrRequest)
+	}
 	for _, use := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-		o := x509.VerifyOptions{Roots: pool, DNSName: string(k.Name), CurrentTime: cert.NotAfter.Add(-time.Minute), KeyUsages: []x509.ExtKeyUsage{use}}
+		o := x509.VerifyOptions{Roots: trust.Pool(), DNSName: string(k.Name), CurrentTime: cert.NotAfter.Add(-time.Minute), KeyUsages: []x509.ExtKeyUsage{use}}
 		if _, err := cert.Verify(o); err != nil {
 			return fmt.Errorf("%w: it is not this member's, or not of the authority that the members trust: %w", ErrRequest, err)
 		}
@@ -67,9 +63,8 @@ func (k Keeper) SetCertificate(certPEM []byte) error {
 	return k.Files.Install(certPEM)
 }
 
-// Sign answers a request: a certificate for the member of that name, and for no other. Which addresses it names is the member's own
-// affair: whoever asks has shown, by its present certificate, that it is this member.
-func (c *CA) Sign(request []byte, name ha.NodeName, now time.Time) ([]byte, error) {
+// Sign answers a request: a certificate for the member of that name at these addresses. Nothing but the public key is taken from the request.
+func (c *CA) Sign(request []byte, name ha.NodeName, addresses []string, now time.Time) ([]byte, error) {
 	block, _ := pem.Decode(request)
 	if block == nil || block.Type != requestBlock {
 		return nil, fmt.Errorf("%w: no request in PEM form", ErrRequest)
@@ -84,7 +79,7 @@ func (c *CA) Sign(request []byte, name ha.NodeName, now time.Time) ([]byte, erro
 	if csr.Subject.CommonName != string(name) {
 		return nil, fmt.Errorf("%w: %q asks for the certificate of %s", ErrRequest, csr.Subject.CommonName, name)
 	}
-	return c.sign(name, addressesOf(csr.DNSNames, csr.IPAddresses), csr.PublicKey, now)
+	return c.sign(name, addresses, csr.PublicKey, now)
 }
 
 func addressesOf(names []string, ips []net.IP) []string {
