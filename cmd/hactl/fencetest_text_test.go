@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,24 +36,7 @@ func TestFenceTestGolden(t *testing.T) {
 				t.Setenv("COLUMNS", fmt.Sprint(width))
 				a := tested(t, apitest.Scenes[name])
 				got := fenceTestText(newScreen(&bytes.Buffer{}), a)
-				file := filepath.Join("testdata", "fencetest", fmt.Sprintf("%s-%d.txt", name, width))
-				if *update {
-					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if d := cmp.Diff(string(want), got); d != "" {
-					t.Errorf("%s differs (-want +got):\n%s", file, d)
-				}
-				for _, line := range strings.Split(got, "\n") {
-					if w := text.StringWidth(line); w > width {
-						t.Errorf("line of %d columns on a screen of %d: %q", w, width, line)
-					}
-				}
+				golden(t, filepath.Join("testdata", "fencetest", fmt.Sprintf("%s-%d.txt", name, width)), got, width)
 				coloured := newScreen(&bytes.Buffer{})
 				coloured.colour = true
 				if d := cmp.Diff(got, text.StripEscape(fenceTestText(coloured, a))); d != "" {

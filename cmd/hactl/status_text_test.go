@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,24 +21,7 @@ func TestStatusGolden(t *testing.T) {
 			t.Run(fmt.Sprintf("%s-%d", name, width), func(t *testing.T) {
 				t.Setenv("COLUMNS", fmt.Sprint(width))
 				got := statusText(newScreen(&bytes.Buffer{}), api.BuildStatus(scene()))
-				file := filepath.Join("testdata", "status", fmt.Sprintf("%s-%d.txt", name, width))
-				if *update {
-					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if d := cmp.Diff(string(want), got); d != "" {
-					t.Errorf("%s differs (-want +got):\n%s", file, d)
-				}
-				for _, line := range strings.Split(got, "\n") {
-					if w := text.StringWidth(line); w > width {
-						t.Errorf("line of %d columns on a screen of %d: %q", w, width, line)
-					}
-				}
+				golden(t, filepath.Join("testdata", "status", fmt.Sprintf("%s-%d.txt", name, width)), got, width)
 			})
 		}
 	}
