@@ -18,6 +18,7 @@ type fakeSystem struct {
 	modes   map[string]fs.FileMode
 	writes  int
 	argv    []string          // every command line that was run, joined
+	calls   [][]string        // the same, word by word
 	units   map[string]bool   // active and enabled
 	remote  map[string][]byte // files on the witness
 	pve     *setuptest.PVE
@@ -67,7 +68,7 @@ func (f *fakeSystem) List(dir string) (out []string, err error) {
 }
 
 func (f *fakeSystem) Run(_ context.Context, input []byte, argv ...string) ([]byte, error) {
-	f.argv = append(f.argv, strings.Join(argv, " "))
+	f.argv, f.calls = append(f.argv, strings.Join(argv, " ")), append(f.calls, slices.Clone(argv))
 	if f.failAt > 0 && len(f.argv) == f.failAt {
 		return nil, errors.New("broken off")
 	}
