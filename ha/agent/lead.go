@@ -44,7 +44,7 @@ func (a *Agent) leaderLoop(ctx context.Context) error {
 		if e := a.epoch().Known; l.Term != term || e != epoch { // a new leadership, or one in a new life of the store, remembers nothing of an old one
 			cancel()
 			termCtx, cancel = context.WithCancel(ctx)
-			st, term, epoch, committed = leader.State{}, l.Term, e, 0
+			st, term, epoch, committed = leader.Begin(a.cfg.Now(), a.cfg.Node.Timing, a.readOff()), l.Term, e, 0
 			a.readings.take()
 		}
 		wait := leadEvery

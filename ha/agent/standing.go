@@ -11,6 +11,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"bascule/ha"
+	"bascule/ha/ladder"
 	"bascule/ha/node"
 )
 
@@ -22,10 +23,11 @@ type standing struct {
 	members  []ha.NodeName
 	listRev  int64
 	longest  time.Duration
+	off      map[ha.NodeName]ladder.Memory
 }
 
 func standingOf(s node.State, own time.Duration) standing {
-	st := standing{epoch: s.Epoch, promises: s.Promises, members: s.Members, listRev: s.ListRev, longest: max(own, s.Longest)}
+	st := standing{epoch: s.Epoch, promises: s.Promises, members: s.Members, listRev: s.ListRev, longest: max(own, s.Longest), off: s.Off}
 	if s.Epoch.WentBack || s.Epoch.Known > 1 { // a restored store may know of lower ones only
 		st.highest = s.Highest()
 	}
@@ -44,6 +46,13 @@ func (a *Agent) epoch() node.Epoch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.standing.epoch
+}
+
+// readOff is what this node has read of members' power that is off.
+func (a *Agent) readOff() map[ha.NodeName]ladder.Memory {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.standing.off
 }
 
 // seenFile is what is kept over restarts and boots.

@@ -61,8 +61,7 @@ func (w *walk) levelOff(level []Device) (evidence string, ok bool) {
 			continue
 		}
 		m := w.out.Memory.Devices[d.Name]
-		fresh := w.Now.Sub(m.LastAnswer) <= w.Timing.DeviceTimeout+5*w.Timing.OffReadGap
-		if !m.Confirmed || !fresh || d.Unusable(w.Facts) != "" {
+		if !m.Confirmed || !fresh(w.Now, m, w.Timing) || d.Unusable(w.Facts) != "" {
 			return "", false
 		}
 		how := "read off twice"

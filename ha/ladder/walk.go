@@ -1,6 +1,8 @@
 package ladder
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"bascule/ha"
@@ -59,6 +61,23 @@ type Memory struct {
 	Incarnation ha.Incarnation
 	Devices     map[string]DeviceMemory
 	LevelSince  ha.Instant // when this leader began the present level; 0 before
+}
+
+// Handed is what a passive walk on this machine leaves to a leader that begins on it now: which power devices have just read off. The walk
+// told devices nothing (R4), and the answers that it still waits for come to nobody. What is not fresh breaks the row of readings.
+func (m Memory) Handed(now ha.Instant, t ha.Timing) Memory {
+	out := Memory{Incarnation: m.Incarnation, Devices: map[string]DeviceMemory{}}
+	for _, name := range slices.Sorted(maps.Keys(m.Devices)) {
+		if d := m.Devices[name]; d.FirstOff != 0 && fresh(now, d, t) {
+			out.Devices[name] = DeviceMemory{LastAnswer: d.LastAnswer, LastRead: d.LastRead, FirstOff: d.FirstOff, Confirmed: d.Confirmed, LastPower: d.LastPower}
+		}
+	}
+	return out
+}
+
+// fresh says whether a device answered just now: readings of an earlier suspicion prove nothing.
+func fresh(now ha.Instant, d DeviceMemory, t ha.Timing) bool {
+	return now.Sub(d.LastAnswer) <= t.DeviceTimeout+5*t.OffReadGap
 }
 
 // Input is everything that one step looks at.

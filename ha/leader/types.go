@@ -29,7 +29,7 @@ type Leader struct {
 	Placer Placer
 }
 
-// State is what one leadership remembers between rounds beyond the records. A new leader starts with the zero State; that
+// State is what one leadership remembers between rounds beyond the records. A new leader starts with Begin, which may be empty; that
 // only costs time.
 type State struct {
 	Began  ha.Instant // of this leadership's first round
@@ -40,6 +40,16 @@ type State struct {
 	Told   map[string]ha.Instant                    // keys that cannot be read: when people hear of them again
 
 	Voters VoterMemory
+}
+
+// Begin is the state of a new leadership: it knows nothing but what its own node has just read of members' power, as a deputy or while the
+// store was away (node.State.Off).
+func Begin(now ha.Instant, t ha.Timing, off map[ha.NodeName]ladder.Memory) State {
+	s := State{Nodes: map[ha.NodeName]NodeMemory{}}
+	for _, n := range sorted(off) {
+		s.Nodes[n] = NodeMemory{Ladder: off[n].Handed(now, t)}
+	}
+	return s
 }
 
 // StorageMemory is since when a node has said without a break that a storage is good, or that it has lost it.

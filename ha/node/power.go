@@ -64,6 +64,7 @@ func (m *machine) missing() []ha.NodeName {
 
 // drivePower walks the ladder without touching anything, for each watched node, and acts on what it proves.
 func (m *machine) drivePower(e Event) {
+	m.forgetOff()
 	watched := m.watchedNodes()
 	if len(watched) == 0 {
 		m.s.Watched = nil
@@ -74,6 +75,7 @@ func (m *machine) drivePower(e Event) {
 		w := m.s.Watched[n]
 		off := m.walk(n, &w, e)
 		next[n] = w
+		m.keepOff(n, w.Ladder)
 		if !off {
 			continue
 		}
@@ -83,6 +85,32 @@ func (m *machine) drivePower(e Event) {
 		m.deputize(n)
 	}
 	m.s.Watched = next
+}
+
+// keepOff keeps what has read a member off. A deputy's readings count when its node is elected: two readings of "off" take a second, and it
+// has them. How long they count, and of which boot, the ladder says.
+func (m *machine) keepOff(n ha.NodeName, walk ladder.Memory) {
+	off := slices.ContainsFunc(sorted(walk.Devices), func(name string) bool { return walk.Devices[name].FirstOff != 0 })
+	if _, had := m.s.Off[n]; !off && !had {
+		return
+	}
+	m.s.Off = maps.Clone(m.s.Off)
+	if m.s.Off == nil {
+		m.s.Off = map[ha.NodeName]ladder.Memory{}
+	}
+	if delete(m.s.Off, n); off {
+		m.s.Off[n] = walk
+	}
+}
+
+// forgetOff drops what was read of members that show life again.
+func (m *machine) forgetOff() {
+	for _, n := range sorted(m.s.Off) {
+		if m.s.Gossip[n].Alive {
+			m.s.Off = maps.Clone(m.s.Off)
+			delete(m.s.Off, n)
+		}
+	}
 }
 
 // walk takes one passive step and says whether the node's recorded incarnation is proven off right now. Under a round of asking the

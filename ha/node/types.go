@@ -44,7 +44,8 @@ type State struct {
 	Longest   time.Duration              // the longest TTL of an asker that was given a promise by this process
 	Silent    []ha.NodeName              // members that missed the last round of asking
 	Watched   map[ha.NodeName]Watched
-	Revoked   ha.LeaseID // that was last asked to be revoked as a deputy
+	Off       map[ha.NodeName]ladder.Memory // what read members off, for the leader that this node may become; until they show life
+	Revoked   ha.LeaseID                    // that was last asked to be revoked as a deputy
 }
 
 // Guest is one guest as this node deals with it.

@@ -66,7 +66,7 @@ func (d *Daemon) leadRound() {
 		return
 	}
 	if e := d.state.Epoch.Known; lease.Term != l.term || e != l.epoch {
-		l.state, l.term, l.epoch, l.committed, l.readings = leader.State{}, lease.Term, e, 0, nil
+		l.state, l.term, l.epoch, l.committed, l.readings = leader.Begin(d.now(), d.cfg.Timing, d.state.Off), lease.Term, e, 0, nil
 	}
 	snap := d.snapshot()
 	if !d.state.Synced || snap.Revision < max(l.committed, int64(l.term)) {

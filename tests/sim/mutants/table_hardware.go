@@ -5,7 +5,7 @@ import "bascule/tests/sim/mutants/probe"
 // hardware breaks what only machines with more than one of something show: power supplies, addresses, disks with times of their own.
 var hardware = []Mutant{
 	{Name: "one-of-two-supplies", Rule: "R3", Breaks: "one outlet that is off proves a machine off that has two",
-		Edits: []Edit{{"ha/ladder/proofs.go", "if !m.Confirmed || !fresh || d.Unusable(w.Facts) != \"\" {\n\t\t\treturn \"\", false\n", "if !m.Confirmed || !fresh || d.Unusable(w.Facts) != \"\" {\n\t\t\tcontinue\n"}},
+		Edits: []Edit{{"ha/ladder/proofs.go", "if !m.Confirmed || !fresh(w.Now, m, w.Timing) || d.Unusable(w.Facts) != \"\" {\n\t\t\treturn \"\", false\n", "if !m.Confirmed || !fresh(w.Now, m, w.Timing) || d.Unusable(w.Facts) != \"\" {\n\t\t\tcontinue\n"}},
 		Probe: frozen("outlet+outlet2"), Counts: []string{"R1", "R3"}},
 	{Name: "first-address-only", Rule: "R3", Breaks: "storages are taken away from a node's first address only",
 		Edits: []Edit{{"ha/leader/fence.go", "rep.Timing.Through(rep.WatchdogDriver), rep.Clients\n", "rep.Timing.Through(rep.WatchdogDriver), rep.Clients[:min(1, len(rep.Clients))]\n"},

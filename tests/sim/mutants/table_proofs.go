@@ -37,7 +37,7 @@ var proofs = []Mutant{
 		Probe: probe.Probe{Site: []string{"devices=bmc", "sound"}, Script: []string{"20s device-misreads $bmc for 60s", "25s fence $a"}}, Counts: []string{"R1", "R3"}},
 	{Name: "old-suspicions-readings", Rule: "R3", Breaks: "what was read in a suspicion that is over counts in the next",
 		Edits: []Edit{{"ha/leader/nodes.go", "\t\t\tmem.Ladder = ladder.Memory{} // what was read", "\t\t\t_ = ladder.Memory{} // what was read"},
-			{"ha/ladder/proofs.go", "if !m.Confirmed || !fresh || d.Unusable", "if !m.Confirmed || fresh && false || d.Unusable"}},
+			{"ha/ladder/walk.go", "return now.Sub(d.LastAnswer) <= t.DeviceTimeout+5*t.OffReadGap", "return true"}},
 		Probe: probe.Probe{Site: []string{"devices=bmc", "sound"}, Script: []string{"19900ms gossip-false-dead * $a 700ms", "19800ms device-misreads $bmc for 900ms", "30s gossip-false-dead * $a 1200ms", "29900ms~30100ms device-misreads $bmc for 900ms"}}, Counts: []string{"R1", "R3"}},
 	{Name: "new-boot-of-another-machine", Rule: "R3", Breaks: "another machine's boot under the same name is a proof",
 		Edits: []Edit{{"ha/ladder/proofs.go", "if f.SystemUUID != \"\" && f.RegUUID != \"\" && !ha.SameUUID(f.SystemUUID, f.RegUUID) {", "if false {"}},
