@@ -42,3 +42,26 @@ func TestUntil(t *testing.T) {
 		}
 	})
 }
+
+func TestBestOf(t *testing.T) {
+	n := 0
+	BestOf(t, func() string {
+		if n++; n < 3 {
+			return fmt.Sprint("slow ", n)
+		}
+		return ""
+	})
+	if n != 3 {
+		t.Errorf("%d tries", n)
+	}
+	f := &failing{TB: t}
+	func() {
+		defer func() { recover() }()
+		n = 0
+		BestOf(f, func() string { n++; return fmt.Sprint("wrong ", n) })
+		t.Error("it ended without a failure")
+	}()
+	if n < 3 || !strings.Contains(f.said, "wrong 1; wrong 2") {
+		t.Errorf("%d tries, said %q", n, f.said)
+	}
+}
