@@ -69,7 +69,11 @@ func (j *Joiner) Round(ctx context.Context, limit time.Duration, told func(devic
 		select {
 		case r = <-results[i]:
 		case <-ctx.Done():
-			r.err = ended(ctx, limit)
+			select {
+			case r = <-results[i]: // another one used the time up
+			default:
+				r.err = ended(ctx, limit)
+			}
 		}
 		grown = j.add(r.clients) || grown
 		text := ""
