@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bascule/ha/waittest"
 )
 
 // bed is a switch with three nodes, a and b and c, on an octet of its own.
@@ -69,7 +71,7 @@ func (b *bed) listen(node string) <-chan *net.TCPConn {
 // dial connects one node to another's public address, from the node's bind address.
 func (b *bed) dial(from, to string) *net.TCPConn {
 	b.t.Helper()
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(b.nodes[from].Bind, 0)), Timeout: time.Second}
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(b.nodes[from].Bind, 0)), Timeout: waittest.Hang}
 	c, err := d.Dial("tcp4", b.public(to))
 	if err != nil {
 		b.t.Fatal(err)
@@ -84,7 +86,7 @@ func (b *bed) pair(from, to string, servers <-chan *net.TCPConn) (client, server
 	client = b.dial(from, to)
 	select {
 	case server = <-servers:
-	case <-time.After(2 * time.Second):
+	case <-time.After(waittest.Hang):
 		b.t.Fatalf("%s never saw the connection of %s", to, from)
 	}
 	b.t.Cleanup(func() { _ = server.Close() })
@@ -100,7 +102,7 @@ func send(t *testing.T, c net.Conn, text string) {
 
 func receive(t *testing.T, c net.Conn, want string) {
 	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(waittest.Hang))
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
 		t.Fatalf("received %q, %v; want %q", got, err, want)
@@ -120,7 +122,7 @@ func quiet(t *testing.T, c net.Conn, why string) {
 // reset fails unless the connection ends with RST.
 func reset(t *testing.T, c net.Conn, why string) {
 	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(waittest.Hang))
 	if _, err := c.Read(make([]byte, 64)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("%s: %v; want a reset", why, err)
 	}

@@ -34,13 +34,13 @@ func TestForwardsBothWaysAndPassesTheEndOn(t *testing.T) {
 		t.Errorf("the server sees %s, want a's public address", host)
 	}
 	_ = client.CloseWrite()
-	_ = server.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = server.SetReadDeadline(time.Now().Add(waittest.Hang))
 	if _, err := server.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("after the client's end: %v", err)
 	}
 	// What has arrived is counted a moment later.
 	var got map[string]Counter
-	waittest.Until(t, 3*time.Second, "everything is counted", func() bool {
+	waittest.Until(t, waittest.Hang, "everything is counted", func() bool {
 		got = b.Counters()
 		return got["a"].SentBytes == 8 && got["a"].RecvBytes == 6 && got["a"].Connections == 1 && got["b"].RecvBytes == 8
 	}, &got)
@@ -65,13 +65,13 @@ func TestWithoutAcknowledgementsASenderStopsAfterItsWindow(t *testing.T) {
 	const total = 3 * window
 	go func() { _, _ = client.Write(make([]byte, total)) }()
 	first := make([]byte, window)
-	_ = server.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = server.SetReadDeadline(time.Now().Add(waittest.Hang))
 	if _, err := io.ReadFull(server, first); err != nil {
 		t.Fatalf("the window itself: %v", err)
 	}
 	quiet(t, server, "beyond the window")
 	b.must(b.SetLink("b", "a", true))
-	_ = server.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = server.SetReadDeadline(time.Now().Add(waittest.Hang))
 	if _, err := io.ReadFull(server, make([]byte, total-window)); err != nil {
 		t.Fatalf("the rest, after healing: %v", err)
 	}
@@ -86,7 +86,7 @@ func TestEndOverACutLinkIsHeldBack(t *testing.T) {
 	quiet(t, server, "the peer's close behind a cut link")
 	b.must(b.Isolate("a", false))
 	receive(t, server, "last words")
-	_ = server.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = server.SetReadDeadline(time.Now().Add(waittest.Hang))
 	if _, err := server.Read(make([]byte, 1)); err != io.EOF {
 		t.Fatalf("after healing: %v, want the end", err)
 	}
@@ -158,7 +158,7 @@ func TestCrashOnALivingNodeIsPassedOnAtOnce(t *testing.T) {
 	_ = server.Close()
 	reset(t, client, "the server's process died, its node did not")
 	// Where nobody listens the reset can come before the dialling has returned.
-	refused, err := net.DialTimeout("tcp4", b.public("c"), time.Second)
+	refused, err := net.DialTimeout("tcp4", b.public("c"), waittest.Hang)
 	if err == nil {
 		defer refused.Close()
 		reset(t, refused, "nobody listens on c")
@@ -176,7 +176,7 @@ func TestClientsThatGiveUpLeaveNothingBehind(t *testing.T) {
 	client, server := b.pair("a", "c", b.listen("c"))
 	b.must(b.Isolate("a", true))
 	_, _ = client.Close(), server.Close()
-	waittest.Until(t, 3*time.Second, "no flow is left", func() bool {
+	waittest.Until(t, waittest.Hang, "no flow is left", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.flows) == 0
@@ -209,7 +209,7 @@ func TestAttributionBySocketOwner(t *testing.T) {
 	select {
 	case s := <-servers:
 		_ = s.Close()
-	case <-time.After(2 * time.Second):
+	case <-time.After(waittest.Hang):
 		t.Fatal("a person's connection was not let through")
 	}
 }

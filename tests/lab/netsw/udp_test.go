@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"bascule/ha/waittest"
 )
 
 func (b *bed) socket(node string) *net.UDPConn {
@@ -31,7 +33,7 @@ func TestDatagrams(t *testing.T) {
 	buf := make([]byte, 64)
 	expect := func(conn *net.UDPConn, from, text string) {
 		t.Helper()
-		_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(waittest.Hang))
 		n, src, err := conn.ReadFromUDPAddrPort(buf)
 		want := netip.AddrPortFrom(b.nodes[from].Public, uint16(b.port))
 		if err != nil || string(buf[:n]) != text || src != want {
