@@ -2,20 +2,48 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"bascule/ha"
+	"bascule/ha/etcd/storetest"
+	"bascule/ha/waittest"
 )
 
-// subnets gives every test loopback addresses of its own.
-var subnets atomic.Int32
+// subnet gives a test loopback addresses of its own, 127.second.N.*, among all that run on this machine now: who listens at its end has it.
+func subnet(t *testing.T, second int) int {
+	t.Helper()
+	for n := range 250 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.254:9", second, n+1))
+		if err == nil {
+			t.Cleanup(func() { ln.Close() })
+			return n + 1
+		}
+	}
+	t.Fatalf("no loopback addresses 127.%d.* are left: too many tests run here at once", second)
+	return 0
+}
+
+// patient is a store whose calls are repeated while nobody answers: on a machine that stalls the members elect a new leader.
+func patient(t *testing.T, s *Store) storetest.Store { return storetest.Patient(t, s) }
+
+// within returns a context for one call.
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// hang is a context that only guards against hanging.
+func hang(t *testing.T) context.Context { return within(t, 2*waittest.Hang) }
 
 // lab is a cluster of voters on loopback addresses.
 type lab struct {
@@ -28,17 +56,19 @@ type lab struct {
 	dirs    map[ha.NodeName]string
 	stores  map[ha.NodeName]*Store
 	timing  ha.Timing
+	log     *testLog
 	tls     map[ha.NodeName]TLS // nil: issued by the test's own authority at each start
 }
 
 func newLab(t *testing.T, voters int) *lab {
 	t.Helper()
-	l := &lab{t: t, ca: newAuthority(t), net: int(subnets.Add(1)), dirs: map[ha.NodeName]string{}, stores: map[ha.NodeName]*Store{}}
+	l := &lab{t: t, ca: newAuthority(t), net: subnet(t, 92), dirs: map[ha.NodeName]string{}, stores: map[ha.NodeName]*Store{}, log: &testLog{t: t}}
 	l.ports = freePorts(t, l.host(1)) // and so on the other addresses, which nobody else uses
 	var err error
-	if l.timing, err = ha.Profile("fast"); err != nil {
+	if l.timing, err = ha.Profile("patient"); err != nil {
 		t.Fatal(err)
 	}
+	l.timing.EtcdHeartbeat, l.timing.EtcdElection = 200*time.Millisecond, 2*time.Second // elections that a busy machine bears
 	for i := 1; i <= voters; i++ {
 		v := Voter{Name: ha.NodeName(fmt.Sprintf("node%d", i)), Address: l.host(i)}
 		l.voters = append(l.voters, v)
@@ -71,11 +101,11 @@ func (l *lab) host(i int) string { return fmt.Sprintf("127.92.%d.%d", l.net, i) 
 // config is that of a voter, or of a client with any other name.
 func (l *lab) config(name ha.NodeName) Config {
 	log := logrus.New()
-	log.SetOutput(testLog{l.t})
+	log.SetOutput(l.log)
 	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, TimestampFormat: "05.000", FullTimestamp: true})
 	c := Config{
 		Self: name, Cluster: "test", DataDir: l.dirs[name], Voters: l.voters, Initial: l.initial, PeerPort: l.ports[0], ClientPort: l.ports[1],
-		Timing: l.timing, Token: fmt.Sprintf("token-%d", l.net), Log: log.WithField("node", name),
+		Timing: l.timing, Token: fmt.Sprintf("token-%d", l.net), Log: log.WithField("node", name), noSync: true,
 	}
 	ips := []string{l.host(250), l.host(251)} // proxies in front of it
 	if own, ok := c.own(); ok {
@@ -93,23 +123,38 @@ func (l *lab) config(name ha.NodeName) Config {
 // open starts a node and does not wait for it.
 func (l *lab) open(name ha.NodeName) *Store {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 20*time.Second)
-	defer cancel()
-	s, err := Open(ctx, l.config(name))
-	if err != nil {
+	return l.openAll(name)[0]
+}
+
+// openAll starts nodes at the same time: each asks for a while what cluster there is.
+func (l *lab) openAll(names ...ha.NodeName) []*Store {
+	l.t.Helper()
+	stores, errs := make([]*Store, len(names)), make([]error, len(names))
+	var all sync.WaitGroup
+	for i, n := range names {
+		cfg := l.config(n)
+		all.Go(func() { stores[i], errs[i] = Open(hang(l.t), cfg) })
+	}
+	all.Wait()
+	for i, n := range names {
+		if stores[i] != nil {
+			l.stores[n] = stores[i]
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
 		l.t.Fatal(err)
 	}
-	l.stores[name] = s
-	return s
+	return stores
 }
 
 // all starts every voter and waits until each has answered.
 func (l *lab) all() []*Store {
 	l.t.Helper()
-	var stores []*Store
+	var names []ha.NodeName
 	for _, v := range l.voters {
-		stores = append(stores, l.open(v.Name))
+		names = append(names, v.Name)
 	}
+	stores := l.openAll(names...)
 	for _, s := range stores {
 		l.ready(s)
 	}
@@ -118,9 +163,7 @@ func (l *lab) all() []*Store {
 
 func (l *lab) ready(s *Store) {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
-	defer cancel()
-	if err := s.Ready(ctx); err != nil {
+	if err := s.Ready(hang(l.t)); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -133,9 +176,22 @@ func (l *lab) kill(name ha.NodeName) {
 }
 
 // testLog writes a test's log lines while it runs. (Leftovers of etcd write after its end, when t.Log would panic.)
-type testLog struct{ t *testing.T }
+type testLog struct {
+	t    *testing.T
+	mu   sync.Mutex
+	text strings.Builder
+}
 
-func (w testLog) Write(p []byte) (int, error) {
+func (w *testLog) has(text string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Contains(w.text.String(), text)
+}
+
+func (w *testLog) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	w.text.Write(p)
+	w.mu.Unlock()
 	if w.t.Context().Err() == nil {
 		w.t.Log(string(p[:len(p)-1]))
 	}
@@ -145,7 +201,7 @@ func (w testLog) Write(p []byte) (int, error) {
 // until polls.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(5 * waittest.Hang) // a change of voters that was broken off keeps others away for two minutes
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

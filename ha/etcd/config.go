@@ -51,6 +51,8 @@ type Config struct {
 	Token       string // initial cluster token: two clusters never mix
 	External    *External
 	Log         logrus.FieldLogger
+
+	noSync bool // for tests: they take the power away from nobody, and the disk below them may be slow
 }
 
 // ErrConfig is wrapped by every refusal of a configuration.

@@ -13,6 +13,17 @@ import (
 	"bascule/ha/etcd/storetest"
 )
 
+// quickLab has the shortest elections, and so the shortest leases.
+func quickLab(t *testing.T, voters int) *lab {
+	t.Helper()
+	l := newLab(t, voters)
+	var err error
+	if l.timing, err = ha.Profile("fast"); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // own is a store with its server inside, one of three.
 type own struct {
 	*Store
@@ -33,7 +44,8 @@ func (o own) ChangeLeader(ctx context.Context) error {
 
 // TestConformanceOwnMember runs the suite against a store with its server inside, each part under a prefix of its own.
 func TestConformanceOwnMember(t *testing.T) {
-	l := newLab(t, 3)
+	t.Parallel()
+	l := quickLab(t, 3)
 	all := l.all()
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		part := &Store{cfg: all[0].cfg, prefix: fmt.Sprintf("/bascule/v1/own%d/", clusters.Add(1)), pool: all[0].pool}
@@ -47,7 +59,8 @@ func TestConformanceOwnMember(t *testing.T) {
 // TestConformanceThroughFaults runs the suite as a node without a member would see it: through two proxies that can
 // lose answers and break watches.
 func TestConformanceThroughFaults(t *testing.T) {
-	l := newLab(t, 1)
+	t.Parallel()
+	l := quickLab(t, 1)
 	direct := l.open("node1")
 	l.ready(direct)
 	target := hostPort(l.host(1), l.ports[1])

@@ -18,6 +18,7 @@ import (
 
 	"bascule/ha"
 	"bascule/ha/etcd/storetest"
+	"bascule/ha/waittest"
 )
 
 const externalPassword = "s3cret-of-bascule"
@@ -37,7 +38,7 @@ type elsewhere struct {
 // newElsewhere starts so many members with this election timeout.
 func newElsewhere(t *testing.T, members int, election time.Duration) *elsewhere {
 	t.Helper()
-	x := &elsewhere{t: t, ca: newAuthority(t), net: int(subnets.Add(1)), secret: filepath.Join(t.TempDir(), "password")}
+	x := &elsewhere{t: t, ca: newAuthority(t), net: subnet(t, 93), secret: filepath.Join(t.TempDir(), "password")}
 	x.ports = freePorts(t, x.host(1))
 	var hosts, initial []string
 	for i := 1; i <= members; i++ {
@@ -55,6 +56,7 @@ func newElsewhere(t *testing.T, members int, election time.Duration) *elsewhere 
 		c.ListenPeerUrls, c.AdvertisePeerUrls = at(x.ports[0]), at(x.ports[0])
 		c.ListenClientUrls, c.AdvertiseClientUrls = at(x.ports[1]), at(x.ports[1])
 		c.InitialCluster, c.BcryptCost = strings.Join(initial, ","), 4
+		c.UnsafeNoFsync = true
 		c.ElectionMs, c.TickMs = uint(election/time.Millisecond), uint(election/10/time.Millisecond)
 		c.PeerTLSInfo = transport.TLSInfo{CertFile: server.CertFile, KeyFile: server.KeyFile, TrustedCAFile: server.CAFile, ClientCertAuth: true, SkipClientSANVerify: true}
 		c.ClientTLSInfo = transport.TLSInfo{CertFile: server.CertFile, KeyFile: server.KeyFile} // with a CA it would want certificates from clients
@@ -68,7 +70,7 @@ func newElsewhere(t *testing.T, members int, election time.Duration) *elsewhere 
 	for _, e := range x.servers {
 		select {
 		case <-e.Server.ReadyNotify():
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * waittest.Hang):
 			t.Fatal("the external etcd does not come up")
 		}
 	}
@@ -93,7 +95,7 @@ func (x *elsewhere) enableAuth() {
 		return c
 	}
 	c := open("", "")
-	ctx := within(x.t, 20*time.Second)
+	ctx := hang(x.t)
 	must := func(_ any, err error) {
 		x.t.Helper()
 		if err != nil {
@@ -125,7 +127,7 @@ func (x *elsewhere) endpoint(i int) string { return "https://" + hostPort(x.host
 // config is a node's, with the endpoints of these hosts, or of all members.
 func (x *elsewhere) config(hosts ...int) Config {
 	log := logrus.New()
-	log.SetOutput(testLog{x.t})
+	log.SetOutput(&testLog{t: x.t})
 	timing, err := ha.Profile("normal")
 	if err != nil {
 		x.t.Fatal(err)
@@ -178,12 +180,14 @@ func changeLeader(ctx context.Context, servers []*embed.Etcd) error {
 }
 
 func TestConformanceExternal(t *testing.T) {
+	t.Parallel()
 	x := newElsewhere(t, 3, time.Second)
 	storetest.Run(t, func(t *testing.T) storetest.Store { return outside{x.open(t, x.config()), x} })
 }
 
 // TestConformanceExternalThroughFaults has one member behind two proxies.
 func TestConformanceExternalThroughFaults(t *testing.T) {
+	t.Parallel()
 	x := newElsewhere(t, 1, time.Second)
 	target := hostPort(x.host(1), x.ports[1])
 	storetest.Run(t, func(t *testing.T) storetest.Store {

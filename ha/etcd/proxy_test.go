@@ -30,9 +30,12 @@ func newProxy(t *testing.T, listen, target string) *proxy {
 	}
 	p := &proxy{l: l, target: target, pairs: map[*pair]struct{}{}}
 	go p.accept()
-	t.Cleanup(func() { l.Close(); p.cut() })
+	t.Cleanup(p.close)
 	return p
 }
+
+// close frees the port and cuts what passes through.
+func (p *proxy) close() { p.l.Close(); p.cut() }
 
 func (p *proxy) accept() {
 	for {

@@ -14,6 +14,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"bascule/ha"
+	"bascule/ha/etcd/storetest"
 )
 
 // life is a cluster in work: an elected leader, a node's lease, a guest.
@@ -27,13 +28,13 @@ func newLife(t *testing.T, voters int) *life {
 	t.Helper()
 	l := &life{lab: newLab(t, voters)}
 	l.all()
-	s := l.stores["node1"]
-	lease, err := s.Grant(within(t, 5*time.Second), 10*time.Minute)
+	s := patient(t, l.stores["node1"])
+	lease, err := s.Grant(hang(t), 10*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.commit(t, ha.Txn{Puts: []ha.Put{{Key: ha.KeyLease("node1"), Value: ha.Encode(ha.LeaseRecord{Node: "node1", Lease: lease}), Lease: lease}}})
-	if l.term, _, err = s.Campaign(within(t, 5*time.Second), ha.LeaderRecord{Node: "node1", Lease: lease}); err != nil {
+	if l.term, _, err = s.Campaign(hang(t), ha.LeaderRecord{Node: "node1", Lease: lease}); err != nil {
 		t.Fatal(err)
 	}
 	l.commit(t, ha.Txn{Term: l.term, Puts: []ha.Put{{Key: ha.KeyCluster, Value: ha.Encode(ha.ClusterRecord{Schema: ha.Schema, Epoch: 3, Settled: 3})}}})
@@ -43,7 +44,7 @@ func newLife(t *testing.T, voters int) *life {
 
 func (l *life) commit(t *testing.T, tx ha.Txn) int64 {
 	t.Helper()
-	rev, err := l.stores["node1"].Commit(within(t, 5*time.Second), tx)
+	rev, err := patient(t, l.stores["node1"]).Commit(hang(t), tx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,14 +54,18 @@ func (l *life) commit(t *testing.T, tx ha.Txn) int64 {
 func (l *life) backup(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store.db")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if n, err := l.stores["node1"].Snapshot(within(t, 10*time.Second), f); err != nil || n == 0 {
-		t.Fatalf("%d bytes: %v", n, err)
-	}
+	until(t, "a copy is made", func() bool {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		n, err := l.stores["node1"].Snapshot(hang(t), f)
+		if err != nil {
+			t.Logf("again after: %v", err)
+		}
+		return err == nil && n > 0
+	})
 	return path
 }
 
@@ -83,7 +88,7 @@ func (l *life) restore(t *testing.T, copied string, times int, on ...ha.NodeName
 
 func (l *life) snapshot(t *testing.T, s *Store) *ha.Snapshot {
 	t.Helper()
-	rev, kvs, err := s.Read(within(t, 5*time.Second))
+	rev, kvs, err := patient(t, s).Read(hang(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +106,7 @@ func (l *life) hashes(t *testing.T) map[ha.NodeName]uint32 {
 			continue
 		}
 		until(t, string(e.name)+" is up to date", func() bool {
-			resp, err := pb.NewMaintenanceClient(e.conn()).HashKV(within(t, 2*time.Second), &pb.HashKVRequest{Revision: rev})
+			resp, err := pb.NewMaintenanceClient(e.conn()).HashKV(within(t, 10*time.Second), &pb.HashKVRequest{Revision: rev})
 			if err == nil {
 				out[e.name] = resp.Hash
 			}
@@ -114,6 +119,7 @@ func (l *life) hashes(t *testing.T) map[ha.NodeName]uint32 {
 // R8 on the real store: back up, go on, restore. What the leader of the undone life still has in its hands is worth nothing, nobody's
 // revision falls, the epoch is new, and all voters begin with the same.
 func TestARestoreBeginsANewLife(t *testing.T) {
+	t.Parallel()
 	l := newLife(t, 3)
 	copied := l.backup(t)
 	later := l.commit(t, ha.Txn{Term: l.term, Guards: []ha.Guard{{Key: ha.KeyGuest(101), Rev: l.guest}}, Puts: []ha.Put{{Key: ha.KeyGuest(101), Value: []byte(`{"after":true}`)}}})
@@ -131,8 +137,8 @@ func TestARestoreBeginsANewLife(t *testing.T) {
 		t.Errorf("the former data: %v", err)
 	}
 	l.all()
-	s := l.stores["node1"]
-	after := l.snapshot(t, s)
+	after := l.snapshot(t, l.stores["node1"])
+	s := patient(t, l.stores["node1"])
 	if c := after.Cluster.Rec; c.Epoch != 4 || c.Settled != 3 || !strings.Contains(c.Reason, "restored") {
 		t.Errorf("cluster record %+v", c)
 	}
@@ -143,11 +149,11 @@ func TestARestoreBeginsANewLife(t *testing.T) {
 		t.Errorf("somebody leads (term %d) or has a lease (%d) that nobody has taken", after.Term, len(after.Leases))
 	}
 	var guest struct{ Before, After bool }
-	kv, _, err := s.Get(within(t, 5*time.Second), ha.KeyGuest(101))
+	kv, _, err := s.Get(hang(t), ha.KeyGuest(101))
 	if err != nil || kv == nil || json.Unmarshal(kv.Value, &guest) != nil || !guest.Before || guest.After {
 		t.Errorf("the guest's record %+v, %v", guest, err)
 	}
-	if kv, _, err := s.Get(within(t, 5*time.Second), ha.KeyGuest(102)); err != nil || kv != nil {
+	if kv, _, err := s.Get(hang(t), ha.KeyGuest(102)); err != nil || kv != nil {
 		t.Errorf("what was written after the backup is there: %v", err)
 	}
 	if !ha.WentBack(before, after) {
@@ -159,7 +165,7 @@ func TestARestoreBeginsANewLife(t *testing.T) {
 		"an agent, about a record of then":        {Guards: []ha.Guard{{Key: ha.KeyGuest(101), Rev: later}}},
 	} {
 		tx.Puts = []ha.Put{{Key: ha.KeyGuest(101), Value: []byte(`{"spoilt":true}`)}}
-		if _, err := s.Commit(within(t, 5*time.Second), tx); !errors.Is(err, ha.ErrConflict) {
+		if _, err := s.Commit(hang(t), tx); !errors.Is(err, ha.ErrConflict) {
 			t.Errorf("%s: %v, want a conflict", what, err)
 		}
 	}
@@ -167,19 +173,19 @@ func TestARestoreBeginsANewLife(t *testing.T) {
 	if len(h) != 3 || h["node1"] != h["node2"] || h["node2"] != h["node3"] {
 		t.Errorf("the voters hold different things: %v", h)
 	}
-	lease, err := s.Grant(within(t, 5*time.Second), 5*time.Second)
+	lease, err := s.Grant(hang(t), 10*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	term, _, err := s.Campaign(within(t, 5*time.Second), ha.LeaderRecord{Node: "node1", Lease: lease})
+	term, _, err := s.Campaign(hang(t), ha.LeaderRecord{Node: "node1", Lease: lease})
 	if err != nil || int64(term) <= before.Revision {
 		t.Errorf("a new leader: term %d, %v", term, err)
 	}
 }
 
-func kv101(t *testing.T, s *Store) int64 {
+func kv101(t *testing.T, s storetest.Store) int64 {
 	t.Helper()
-	kv, _, err := s.Get(within(t, 5*time.Second), ha.KeyGuest(101))
+	kv, _, err := s.Get(hang(t), ha.KeyGuest(101))
 	if err != nil || kv == nil {
 		t.Fatal(err)
 	}
@@ -196,15 +202,14 @@ func TestAVoterWithFormerDataTakesNoPart(t *testing.T) {
 		l.kill(v.Name)
 	}
 	l.restore(t, copied, 1, "node1", "node2")
-	s := l.open("node1")
-	l.open("node2")
+	s := l.openAll("node1", "node2")[0]
 	l.ready(s)
 	l.commit(t, put("new", "life"))
 	stale := l.open("node3")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	for tick := time.NewTicker(100 * time.Millisecond); ctx.Err() == nil; <-tick.C {
-		if kv, _, err := s.Get(within(t, 3*time.Second), "new"); err != nil || kv == nil {
+		if kv, _, err := patient(t, s).Get(hang(t), "new"); err != nil || kv == nil {
 			t.Fatalf("the new store beside a stale voter: %v", err)
 		}
 		if kv, _, err := stale.Get(within(t, time.Second), ha.KeyCluster); err == nil {
@@ -217,7 +222,7 @@ func TestAVoterWithFormerDataTakesNoPart(t *testing.T) {
 	l.kill("node3")
 	l.restore(t, copied, 1, "node3")
 	l.ready(l.open("node3"))
-	until(t, "node3 votes", func() bool { h := s.Health(within(t, 3*time.Second)); return h.Members[2].Answers })
+	until(t, "node3 votes", func() bool { return s.Health(hang(t)).Members[2].Answers })
 	if h := l.hashes(t); len(h) != 3 || h["node1"] != h["node3"] {
 		t.Errorf("the voters hold different things: %v", h)
 	}
@@ -253,9 +258,7 @@ func TestVotersWithoutDataFormNoSecondStore(t *testing.T) {
 	l.restore(t, copied, 1, "node2")
 	l.open("node2")
 	l.ready(s)
-	if err := s.ReplaceVoter(within(t, 60*time.Second), "node3", "node3"); err != nil {
-		t.Fatal(err)
-	}
+	l.replace(s, "node3", "node3")
 	if h := l.hashes(t); len(h) != 3 || h["node1"] != h["node2"] || h["node1"] != h["node3"] {
 		t.Errorf("the voters hold different things: %v", h)
 	}
@@ -286,9 +289,7 @@ func TestTheSameCopyAgainOnOneVoter(t *testing.T) {
 			t.Fatalf("%s: %+v, %v", n, r, err)
 		}
 		l.open(n)
-		if err := s.AddVoter(within(t, 60*time.Second), n); err != nil {
-			t.Fatal(err)
-		}
+		change(t, string(n)+" is let in", func() error { return s.AddVoter(hang(t), n) })
 	}
 	if h := l.hashes(t); len(h) != 3 || h["node1"] != h["node2"] || h["node1"] != h["node3"] {
 		t.Errorf("the voters hold different things: %v", h)
@@ -296,6 +297,7 @@ func TestTheSameCopyAgainOnOneVoter(t *testing.T) {
 }
 
 func TestRestoreRefuses(t *testing.T) {
+	t.Parallel()
 	l := newLife(t, 1)
 	copied := l.backup(t)
 	l.kill("node1")
@@ -334,6 +336,7 @@ func TestRestoreRefuses(t *testing.T) {
 
 // A spare begins no store: it is let in when a voter is gone. What it may hold of the former store is set aside.
 func TestSparesAreNotRestored(t *testing.T) {
+	t.Parallel()
 	l := newLife(t, 3)
 	copied := l.backup(t)
 	for _, v := range l.voters {

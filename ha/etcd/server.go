@@ -105,6 +105,7 @@ func serverConfig(cfg Config, own Voter, lg *zap.Logger) *embed.Config {
 	c.SnapshotCount, c.SnapshotCatchUpEntries, c.MaxWalFiles = snapshotCount, snapshotCatchUp, maxWALFiles
 	c.GRPCKeepAliveMinTime, c.GRPCKeepAliveInterval, c.GRPCKeepAliveTimeout = time.Second, 10*time.Second, 5*time.Second
 	c.EnableGRPCGateway, c.EnablePprof = false, false
+	c.UnsafeNoFsync = cfg.noSync
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(lg)
 	return c
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 
 // sparesLab has voters, and spares behind them.
 func sparesLab(t *testing.T, voters, spares int) *lab {
-	l := membersLab(t, voters+spares)
+	l := newLab(t, voters+spares)
 	for i := range l.voters {
 		l.voters[i].Spare = i >= voters
 	}
@@ -35,11 +34,11 @@ func (s *Store) asks() (out []string) {
 // leads takes the leadership; order is what a leader has recorded then.
 func (l *lab) leads(s *Store) ha.Term {
 	l.t.Helper()
-	id, err := s.Grant(within(l.t, 5*time.Second), 10*time.Minute)
+	id, err := patient(l.t, s).Grant(hang(l.t), 30*time.Minute)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	term, _, err := s.Campaign(within(l.t, 5*time.Second), ha.LeaderRecord{Node: s.cfg.Self, Incarnation: "i", Lease: id})
+	term, _, err := patient(l.t, s).Campaign(hang(l.t), ha.LeaderRecord{Node: s.cfg.Self, Incarnation: "i", Lease: id})
 	if err != nil || term == 0 {
 		l.t.Fatalf("term %d: %v", term, err)
 	}
@@ -48,13 +47,11 @@ func (l *lab) leads(s *Store) ha.Term {
 
 func (l *lab) order(s *Store, term ha.Term, old, by ha.NodeName) ha.VoterOrder {
 	l.t.Helper()
-	o := ha.VoterOrder{Old: old, By: by, Term: term}
-	until(l.t, "the change is recorded", func() (ok bool) { // the store's own leader may just have died
-		var err error
-		o.Rev, err = s.Commit(within(l.t, 5*time.Second), ha.Txn{Term: term, Puts: []ha.Put{{Key: ha.KeyVoterChange, Value: ha.Encode(ha.VoterChange{Schema: ha.Schema, Old: old, By: by})}}})
-		return err == nil
-	})
-	return o
+	rev, err := patient(l.t, s).Commit(hang(l.t), ha.Txn{Term: term, Puts: []ha.Put{{Key: ha.KeyVoterChange, Value: ha.Encode(ha.VoterChange{Schema: ha.Schema, Old: old, By: by})}}})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return ha.VoterOrder{Old: old, By: by, Term: term, Rev: rev}
 }
 
 // well says whether a node sees nothing wrong, and is what it should be.
@@ -88,9 +85,8 @@ func TestASpareVotesInPlaceOfALostVoter(t *testing.T) {
 	}
 
 	term := l.leads(s)
-	if err := s.ReplaceLost(within(t, 20*time.Second), l.order(s, term, "node2", "node4")); !errors.Is(err, ErrMembers) || !strings.Contains(err.Error(), "node2 answers: it keeps its vote") {
-		t.Errorf("a voter that answers: %v", err)
-	}
+	first := l.order(s, term, "node2", "node4")
+	refuses(t, "replacing a voter that answers", func() error { return s.ReplaceLost(hang(t), first) }, "node2 answers: it keeps its vote")
 	w := write(s)
 	before := l.stores["node2"].server.Load().etcd.Server.MemberID()
 	l.kill("node2")
@@ -99,7 +95,7 @@ func TestASpareVotesInPlaceOfALostVoter(t *testing.T) {
 		"another record": {Old: o.Old, By: o.By, Term: o.Term, Rev: o.Rev - 1},
 		"another term":   {Old: o.Old, By: o.By, Term: o.Term + 1, Rev: o.Rev},
 	} {
-		if err := s.ReplaceLost(within(t, 20*time.Second), bad); !errors.Is(err, ErrMembers) {
+		if err := s.ReplaceLost(hang(t), bad); !errors.Is(err, ErrMembers) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -107,16 +103,12 @@ func TestASpareVotesInPlaceOfALostVoter(t *testing.T) {
 		t.Fatalf("nothing should have happened: %v", got)
 	}
 	began := time.Now()
-	if err := s.ReplaceLost(within(t, 90*time.Second), o); err != nil {
-		t.Fatal(err)
-	}
+	change(t, "the lost voter is replaced", func() error { return s.ReplaceLost(hang(t), o) })
 	t.Logf("replaced after %v", time.Since(began).Round(10*time.Millisecond))
 	if got := l.votes(s); !slices.Equal(got, []string{"node1", "node3", "node4"}) {
 		t.Fatalf("voters: %v", got)
 	}
-	if err := s.ReplaceLost(within(t, 20*time.Second), o); err != nil {
-		t.Errorf("again: %v", err)
-	}
+	change(t, "replacing it again changes nothing", func() error { return s.ReplaceLost(hang(t), o) })
 	until(t, "the spare votes", well(spare, "member", "node2"))
 
 	back := l.open("node2") // with its old data
@@ -125,7 +117,7 @@ func TestASpareVotesInPlaceOfALostVoter(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(l.dirs["node2"]+".old", "member")); err != nil {
 		t.Errorf("its old data are not set aside: %v", err)
 	}
-	if err := back.Close(within(t, 20*time.Second)); err != nil {
+	if err := back.Close(hang(t)); err != nil {
 		t.Fatal(err)
 	}
 	back = l.open("node2")
@@ -136,9 +128,8 @@ func TestASpareVotesInPlaceOfALostVoter(t *testing.T) {
 	}
 
 	l.kill("node4")
-	if err := s.ReplaceLost(within(t, 90*time.Second), l.order(s, term, "node4", "node2")); err != nil {
-		t.Fatal(err)
-	}
+	o = l.order(s, term, "node4", "node2")
+	change(t, "it takes its vote back", func() error { return s.ReplaceLost(hang(t), o) })
 	until(t, "it votes again", well(back, "member", "node4"))
 	if now := back.server.Load().etcd.Server.MemberID(); now == before {
 		t.Errorf("its member id is still %x", now)
@@ -148,6 +139,7 @@ func TestASpareVotesInPlaceOfALostVoter(t *testing.T) {
 
 // Nobody tries to reach a node that keeps no store.
 func TestSparesAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	l := sparesLab(t, 1, 2)
 	var tried atomic.Int32
 	for _, port := range l.ports {
@@ -173,7 +165,7 @@ func TestSparesAreLeftAlone(t *testing.T) {
 	tried.Store(0) // who starts without data asks everybody who the members are
 	for began := time.Now(); time.Since(began) < 3*admitEvery; {
 		for _, x := range []*Store{s, client} {
-			if h := x.Health(within(t, 2*time.Second)); !h.Quorum || len(h.Members) != 1 {
+			if h := x.Health(hang(t)); len(h.Members) != 1 {
 				t.Fatalf("health: %+v", h)
 			}
 		}
@@ -191,12 +183,8 @@ func TestMembersThatAreAllSparesAreFound(t *testing.T) {
 	s := l.open("node1")
 	l.ready(s)
 	l.ready(l.open("node2"))
-	if err := s.AddVoter(within(t, 60*time.Second), "node2"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.RemoveVoter(within(t, 60*time.Second), "node1"); err != nil {
-		t.Fatal(err)
-	}
+	change(t, "the spare is let in", func() error { return s.AddVoter(hang(t), "node2") })
+	change(t, "the voter is taken out", func() error { return s.RemoveVoter(hang(t), "node1") })
 	until(t, "the former voter is a client", well(s, "client", "node1"))
 	l.kill("node1")
 	late := l.client(t, l.voters)
@@ -218,7 +206,7 @@ func TestALostVoterThatKnowsNobodyIsASpareToo(t *testing.T) {
 		l.kill(old)
 		by := []ha.NodeName{"node4", "node5", "node6"}[i]
 		o := l.order(s, term, old, by)
-		until(t, "it is replaced", func() bool { return s.ReplaceLost(within(t, 60*time.Second), o) == nil })
+		change(t, "it is replaced", func() error { return s.ReplaceLost(hang(t), o) })
 	}
 	if got := l.votes(s); !slices.Equal(got, []string{"node4", "node5", "node6"}) {
 		t.Fatalf("voters: %v", got)

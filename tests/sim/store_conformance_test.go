@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,10 +12,9 @@ import (
 	"bascule/ha/etcd/storetest"
 )
 
-// modelled is the model behind the store's port: its clockwork is turned in step with real time, and faster while a call waits for
-// its answer.
+// modelled is the model behind the store's port: whoever asks it anything turns its clockwork on to the test's time, which is a bubble's,
+// and further while a call waits for its answer.
 type modelled struct {
-	mu      sync.Mutex
 	w       *storeWorld
 	node    string
 	lead    time.Duration              // how far the model's time is ahead of the test's
@@ -29,26 +27,14 @@ func newModelled(t *testing.T) *modelled {
 	m.lead = m.w.l.Now()
 	m.history[m.w.s.rev] = maps.Clone(m.w.s.kvs)
 	m.w.s.OnApply(func(a Applied) { m.history[a.Rev] = maps.Clone(m.w.s.kvs) })
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				m.mu.Lock()
-				if behind := m.lead + time.Since(m.began) - m.w.l.Now(); behind > 0 {
-					m.w.run(behind)
-				}
-				m.mu.Unlock()
-			case <-done:
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() { close(done); <-ended })
 	return m
+}
+
+// follow turns the clockwork on to the test's time.
+func (m *modelled) follow() {
+	if behind := m.lead + time.Since(m.began) - m.w.l.Now(); behind > 0 {
+		m.w.run(behind)
+	}
 }
 
 func (m *modelled) client() *Client { return m.w.client[m.node] }
@@ -62,8 +48,7 @@ func answered[T any](ctx context.Context, m *modelled, call func(c *Client, limi
 	if d, ok := ctx.Deadline(); ok {
 		limit = min(time.Until(d), 3*time.Second)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.follow()
 	over := false
 	call(m.client(), limit, func(v T) { got, over = v, true })
 	for end := m.w.l.Now() + 2*limit; !over && m.w.l.Now() < end; {
@@ -91,8 +76,6 @@ func (m *modelled) Read(ctx context.Context) (int64, []ha.KV, error) {
 	if err = errors.Join(err, a.err); err != nil {
 		return 0, nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	return a.rev, m.kvs(a.rev), nil
 }
 
@@ -155,8 +138,6 @@ func (m *modelled) Campaign(ctx context.Context, rec ha.LeaderRecord) (ha.Term, 
 	if err = errors.Join(err, a.err); err != nil || a.term != 0 {
 		return a.term, nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	return 0, m.w.s.Truth().Leader, nil
 }
 
@@ -166,14 +147,12 @@ func (m *modelled) Resign(ctx context.Context, term ha.Term) error {
 }
 
 func (m *modelled) StartView(_ context.Context, changed func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.follow()
 	m.client().Watch(changed)
 }
 
 func (m *modelled) Latest() (int64, []ha.KV, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.follow()
 	snap, ok := m.client().Snapshot()
 	if !ok {
 		return 0, nil, false
@@ -183,8 +162,7 @@ func (m *modelled) Latest() (int64, []ha.KV, bool) {
 
 // LoseNextCommit implements storetest.AnswerLoser.
 func (m *modelled) LoseNextCommit(happened bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.follow()
 	m.client().fault.next = lostBefore
 	if happened {
 		m.client().fault.next = lostAfter
@@ -193,28 +171,24 @@ func (m *modelled) LoseNextCommit(happened bool) {
 
 // BreakView implements storetest.ViewBreaker.
 func (m *modelled) BreakView() (heal func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.follow()
 	m.w.s.BreakWatch(m.node, time.Hour)
 	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
+		m.follow()
 		m.w.s.BreakWatch(m.node, 0)
 	}
 }
 
 // Compact implements storetest.Compactor.
 func (m *modelled) Compact(context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.follow()
 	m.w.s.Compact()
 	return nil
 }
 
 // ChangeLeader implements storetest.LeaderChanger.
 func (m *modelled) ChangeLeader(context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.follow()
 	if !m.w.s.MoveRaftLeaderOff(m.w.leader()) {
 		return errors.New("raft's leader does not move")
 	}
@@ -226,5 +200,5 @@ func (m *modelled) ShortestTTL() time.Duration { return m.w.s.shortestTTL() }
 
 // TestStoreConformance holds the model to what the real stores do.
 func TestStoreConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Store { return newModelled(t) })
+	storetest.RunInBubbles(t, func(t *testing.T) storetest.Store { return newModelled(t) })
 }

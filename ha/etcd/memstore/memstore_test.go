@@ -11,10 +11,10 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Store {
+	storetest.RunInBubbles(t, func(t *testing.T) storetest.Store {
 		m := NewMemory(time.Now)
 		done, ended := make(chan struct{}), make(chan struct{})
-		go func() { // real time passes: the model is told so
+		go func() { // time passes: the model is told so
 			defer close(ended)
 			tick := time.NewTicker(10 * time.Millisecond)
 			defer tick.Stop()

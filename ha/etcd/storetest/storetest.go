@@ -1,14 +1,22 @@
 // Package storetest is the conformance suite of the store port: what everybody who uses the store may rely on, checked
-// against the embedded etcd, an external one, and every model of it. It uses real time, in bounded waits, and may never
-// look behind the port, except through the optional interfaces below.
+// against the embedded etcd, an external one, and every model of it. It waits, in bounded waits: on the time of a bubble for a model, on
+// real time for a real store, where it bears a machine that stalls. It may never look behind the port, except through the optional
+// interfaces below.
 package storetest
 
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bascule/ha"
+)
+
+// partLimit and untilLimit only guard against hanging.
+const (
+	partLimit  = 5 * time.Minute
+	untilLimit = 2 * time.Minute
 )
 
 // Store is the store port.
@@ -45,34 +53,57 @@ type LeaderChanger interface {
 // that is none it is a second.
 type Shortest interface{ ShortestTTL() time.Duration }
 
-// Run checks a store. open returns an empty one for each part; it cleans up by itself.
+// Run checks a real store. open returns an empty one for each part; it cleans up by itself.
 func Run(t *testing.T, open func(t *testing.T) Store) {
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, suite)
-	}{
-		{"reading", testReading},
-		{"guards", testGuards},
-		{"impossible transactions", testImpossible},
-		{"term guard", testTerm},
-		{"term is the create revision", testCreateRevision},
-		{"campaign", testCampaign},
-		{"lease", testLease},
-		{"lease expiry", testExpiry},
-		{"shortest lease", testShortest},
-		{"leases outlive a change of raft's leader", testLeaderChange},
-		{"view", testView},
-		{"lagging view", testLaggingView},
-		{"view after compaction", testViewAfterCompaction},
-		{"lost answers", testLostAnswers},
-		{"ended context", testEndedContext},
-	} {
-		t.Run(part.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			part.test(t, suite{t, ctx, open(t)})
+	for _, p := range parts {
+		t.Run(p.name, func(t *testing.T) {
+			s := open(t)
+			p.run(t, patient{s, t}, s)
 		})
 	}
+}
+
+// RunInBubbles is Run for a store that lives on the time package's clock alone: each part has a synctest bubble of its own, in which
+// waiting costs nothing and no machine is slow.
+func RunInBubbles(t *testing.T, open func(t *testing.T) Store) {
+	for _, p := range parts {
+		t.Run(p.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := open(t)
+				p.run(t, s, s)
+			})
+		})
+	}
+}
+
+// part is one thing that is checked.
+type part struct {
+	name string
+	test func(*testing.T, suite)
+}
+
+var parts = []part{
+	{"reading", testReading},
+	{"guards", testGuards},
+	{"impossible transactions", testImpossible},
+	{"term guard", testTerm},
+	{"term is the create revision", testCreateRevision},
+	{"campaign", testCampaign},
+	{"lease", testLease},
+	{"lease expiry", testExpiry},
+	{"shortest lease", testShortest},
+	{"leases outlive a change of raft's leader", testLeaderChange},
+	{"view", testView},
+	{"lagging view", testLaggingView},
+	{"view after compaction", testViewAfterCompaction},
+	{"lost answers", testLostAnswers},
+	{"ended context", testEndedContext},
+}
+
+func (p part) run(t *testing.T, s, bare Store) {
+	ctx, cancel := context.WithTimeout(t.Context(), partLimit)
+	defer cancel()
+	p.test(t, suite{t, ctx, s, bare})
 }
 
 // suite is one part's test, context and store.
@@ -80,6 +111,7 @@ type suite struct {
 	t   *testing.T
 	ctx context.Context
 	Store
+	bare Store // every answer as it comes; what a store can besides the port it can here
 }
 
 // put writes one key under guards and returns the revision; it must succeed.
@@ -107,7 +139,7 @@ func (s suite) value(key string) string {
 
 // shortest is the shortest lease that the store grants.
 func (s suite) shortest() time.Duration {
-	if x, ok := s.Store.(Shortest); ok {
+	if x, ok := s.bare.(Shortest); ok {
 		return x.ShortestTTL()
 	}
 	return time.Second
@@ -125,7 +157,7 @@ func (s suite) grant(ttl time.Duration) ha.LeaseID {
 // until polls, woken early by wake, which may be nil.
 func (s suite) until(what string, wake <-chan struct{}, ok func() bool) {
 	s.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(untilLimit)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

@@ -77,8 +77,8 @@ func testView(t *testing.T, s suite) {
 }
 
 func testViewAfterCompaction(t *testing.T, s suite) {
-	breaker, ok1 := s.Store.(ViewBreaker)
-	compactor, ok2 := s.Store.(Compactor)
+	breaker, ok1 := s.bare.(ViewBreaker)
+	compactor, ok2 := s.bare.(Compactor)
 	if !ok1 || !ok2 {
 		t.Skip("this store cannot break its view or compact")
 	}
@@ -110,7 +110,7 @@ func testViewAfterCompaction(t *testing.T, s suite) {
 
 // testLaggingView: a view that is behind shows an older state whole, never a mixture, and never goes back.
 func testLaggingView(t *testing.T, s suite) {
-	breaker, ok := s.Store.(ViewBreaker)
+	breaker, ok := s.bare.(ViewBreaker)
 	if !ok {
 		t.Skip("this store cannot keep its view behind")
 	}
