@@ -68,7 +68,7 @@ func reading(p ha.Power, err error) func(context.Context) (fencing.Reading, erro
 
 func command(node string, a ha.DeviceAction) ha.DeviceCommand {
 	return ha.DeviceCommand{Device: "d-" + node, Node: ha.NodeName(node), Incarnation: "b", Action: a, Term: 1,
-		Deadline: ha.Instant(200 * time.Second), Timeout: 5 * time.Second}
+		Deadline: ha.Instant(200 * time.Second), Timeout: 50 * time.Second}
 }
 
 func TestWhatIsNeverSent(t *testing.T) {
@@ -88,8 +88,8 @@ func TestWhatIsNeverSent(t *testing.T) {
 		{"no time-out", func(c *ha.DeviceCommand) { c.Timeout = 0 }, fencing.ErrTimeout},
 		{"no deadline", func(c *ha.DeviceCommand) { c.Deadline = 0 }, fencing.ErrTooLate},
 		{"deadline passed", func(c *ha.DeviceCommand) { c.Deadline = now - 1 }, fencing.ErrTooLate},
-		{"deadline nearer than the time-out", func(c *ha.DeviceCommand) { c.Deadline = now.Add(4 * time.Second) }, fencing.ErrTooLate},
-		{"deadline just as far", func(c *ha.DeviceCommand) { c.Deadline = now.Add(5 * time.Second) }, fencing.ErrTooLate},
+		{"deadline nearer than the time-out", func(c *ha.DeviceCommand) { c.Deadline = now.Add(49 * time.Second) }, fencing.ErrTooLate},
+		{"deadline just as far", func(c *ha.DeviceCommand) { c.Deadline = now.Add(50 * time.Second) }, fencing.ErrTooLate},
 	} {
 		cmd := command("node1", ha.DeviceOff)
 		c.change(&cmd)
@@ -102,7 +102,7 @@ func TestWhatIsNeverSent(t *testing.T) {
 		}
 	}
 	cmd := command("node1", ha.DeviceOff)
-	cmd.Deadline = now.Add(5*time.Second + 1)
+	cmd.Deadline = now.Add(50*time.Second + 1)
 	if r := s.Do(context.Background(), cmd); r.Problem != "" || s.sent.Load() != 1 {
 		t.Errorf("in time: %+v, sent %d times", r, s.sent.Load())
 	}
@@ -214,7 +214,7 @@ func TestTheClockIsReadAgainAfterWaiting(t *testing.T) {
 	<-started
 	got := make(chan ha.DeviceReading)
 	go func() { got <- s.Do(context.Background(), command("node1", ha.DeviceOff)) }()
-	s.clock.Store(int64(198 * time.Second)) // 2 s before the deadline, the time-out is 5 s
+	s.clock.Store(int64(198 * time.Second)) // 2 s before the deadline, the time-out is 50 s
 	close(release)
 	if r := <-got; !strings.Contains(r.Problem, fencing.ErrTooLate.Error()) || s.sent.Load() != 0 {
 		t.Errorf("%+v, sent %d", r, s.sent.Load())

@@ -31,7 +31,7 @@ func TestAChildWithoutAnAnswerMayHaveSent(t *testing.T) {
 		"says nothing":        {`exit 0`, true},
 		"fails":               {`exit 3`, true},
 		"is killed":           {`kill -9 $$`, true},
-		"takes too long":      {`sleep 30`, true},
+		"takes too long":      {`exec sleep 300`, true},
 		"accepts and fails":   {`echo '{"accepted":true}'; exit 3`, true},
 		"says that it failed": {`echo '{"kind":"refused","text":"no"}'; exit 1`, false},
 		"does not know":       {`echo '{"kind":"timeout","text":"lost","perhaps":true}'; exit 1`, true},
@@ -39,13 +39,17 @@ func TestAChildWithoutAnAnswerMayHaveSent(t *testing.T) {
 		"accepts":             {`cat >/dev/null; echo '{"accepted":true}'`, false},
 	} {
 		child := fencing.Child{Path: "/bin/sh", Args: []string{"sh", "-c", c.script}}
-		err := child.Switch(context.Background(), order("", 200*time.Millisecond, time.Minute))
+		limit := 40 * time.Second
+		if name == "takes too long" {
+			limit = 200 * time.Millisecond
+		}
+		err := child.Switch(context.Background(), order("", limit, 2*time.Minute))
 		if fencing.MayHaveWorked(err) != c.perhaps {
 			t.Errorf("%s: %v, marked %v", name, err, !c.perhaps)
 		}
 	}
 	child := fencing.Child{Path: "/nonexistent/basculed", Args: []string{"basculed"}}
-	if err := child.Switch(context.Background(), order("", time.Second, time.Minute)); fencing.MayHaveWorked(err) || !errors.Is(err, fencing.ErrHelper) {
+	if err := child.Switch(context.Background(), order("", 40*time.Second, 2*time.Minute)); fencing.MayHaveWorked(err) || !errors.Is(err, fencing.ErrHelper) {
 		t.Errorf("never started: %v", err)
 	}
 }
@@ -89,7 +93,7 @@ func TestResetsThroughTheExecutor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := e.Do(t.Context(), ha.DeviceCommand{Device: "d", Node: "n", Action: ha.DeviceReset, Timeout: time.Second, Deadline: fencing.BootNow().Add(time.Minute)})
+			r := e.Do(t.Context(), ha.DeviceCommand{Device: "d", Node: "n", Action: ha.DeviceReset, Timeout: 40 * time.Second, Deadline: fencing.BootNow().Add(2 * time.Minute)})
 			if sent != c.sent || r.Perhaps != c.perhaps || (r.Problem == "") != (c.sent && c.send == nil) || r.Power != ha.PowerUnknown {
 				t.Fatalf("sent %v, %+v", sent, r)
 			}
@@ -99,7 +103,7 @@ func TestResetsThroughTheExecutor(t *testing.T) {
 			if told := len(w.heard) == 1; told != (c.sent && !errors.Is(c.send, errPanic)) || told && !errors.Is(w.heard[0], c.send) && c.send != nil {
 				t.Errorf("it heard %v", w.heard)
 			}
-			if r := e.Do(t.Context(), ha.DeviceCommand{Device: "d", Node: "n", Action: ha.DeviceOff, Timeout: time.Second, Deadline: fencing.BootNow().Add(time.Minute)}); !strings.Contains(r.Problem, fencing.ErrRefused.Error()) {
+			if r := e.Do(t.Context(), ha.DeviceCommand{Device: "d", Node: "n", Action: ha.DeviceOff, Timeout: 40 * time.Second, Deadline: fencing.BootNow().Add(2 * time.Minute)}); !strings.Contains(r.Problem, fencing.ErrRefused.Error()) {
 				t.Errorf("it takes an off: %+v", r)
 			}
 		})

@@ -101,7 +101,7 @@ func (l label) Read(ctx context.Context) (fencing.Reading, error) {
 
 func TestNoSystemUUIDIsMadeUp(t *testing.T) {
 	f := newFake(t)
-	r, err := open(t, f.settings()).Read(timeLimit(t, 10*time.Second))
+	r, err := open(t, f.settings()).Read(timeLimit(t, 40*time.Second))
 	if err != nil || r != (fencing.Reading{Power: ha.PowerOn}) {
 		t.Errorf("%+v, %v; want on and nothing else", r, err)
 	}
@@ -112,12 +112,12 @@ func TestAnUnknownOptionIsNoReading(t *testing.T) {
 	s := f.settings()
 	s["option.plugh"] = "8"
 	d := open(t, s)
-	if r, err := d.Read(timeLimit(t, 10*time.Second)); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), "plugh=8") || r.Power != ha.PowerUnknown {
+	if r, err := d.Read(timeLimit(t, 40*time.Second)); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), "plugh=8") || r.Power != ha.PowerUnknown {
 		t.Errorf("%+v, %v; want settings and the option", r, err)
 	}
 	delete(s, "option.plugh")
 	s["secret.pasword"] = f.path("secret")
-	if _, err := open(t, s).Read(timeLimit(t, 10*time.Second)); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), "pasword=") || strings.Contains(err.Error(), "7c1e") {
+	if _, err := open(t, s).Read(timeLimit(t, 40*time.Second)); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), "pasword=") || strings.Contains(err.Error(), "7c1e") {
 		t.Errorf("%v; want settings and the option without its value", err)
 	}
 }
@@ -127,7 +127,7 @@ func TestWhatTheAgentGets(t *testing.T) {
 	f := newFake(t)
 	f.write("fence_fake", "#!/bin/sh\ncd \"${0%/*}\"; cat >input; env | sort >environment; pwd -P >cwd; echo 'Status: ON'\n", 0o755)
 	t.Setenv("BASCULE_PASSWORD", "hunter2")
-	if _, err := open(t, f.settings()).Read(timeLimit(t, 10*time.Second)); err != nil {
+	if _, err := open(t, f.settings()).Read(timeLimit(t, 40*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if want := "action=status\nplug=7\nusername=fence-operator\npassword=\"" + password + "\""; f.read("input") != want {

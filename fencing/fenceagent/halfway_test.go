@@ -40,7 +40,7 @@ func TestAnAgentThatDiesHalfWay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			r, err := d.Read(ctx)
 			if err == nil || r.Power != ha.PowerUnknown || errors.Is(err, fencing.ErrTimeout) {

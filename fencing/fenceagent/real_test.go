@@ -86,7 +86,7 @@ func newBMC(t *testing.T) *bmc {
 	}
 	t.Cleanup(b.die)
 	d := open(t, b.settings())
-	waittest.Until(t, 20*time.Second, "the controller answers", func() bool {
+	waittest.Until(t, waittest.Hang, "the controller answers", func() bool {
 		_, err := d.Read(timeLimit(t, 2*time.Second))
 		return err == nil
 	})
@@ -227,11 +227,11 @@ func TestRealIPMIEndsWithItsCaller(t *testing.T) {
 		return found
 	}
 	caller := startReader(t, b.settings())
-	waittest.Until(t, 20*time.Second, "ipmitool runs", running)
+	waittest.Until(t, waittest.Hang, "ipmitool runs", running)
 	caller.Process.Kill()
 	caller.Wait()
 	began := time.Now()
-	waittest.Until(t, 20*time.Second, "ipmitool is gone", func() bool { return !running() })
+	waittest.Until(t, waittest.Hang, "ipmitool is gone", func() bool { return !running() })
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("ipmitool went on for %v", took)
 	}

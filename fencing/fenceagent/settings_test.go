@@ -66,7 +66,7 @@ func TestTheAgentBelongsToRoot(t *testing.T) {
 		t.Helper()
 		s := f.settings()
 		change(s)
-		_, err := open(t, s).Read(timeLimit(t, 10*time.Second))
+		_, err := open(t, s).Read(timeLimit(t, 40*time.Second))
 		if want == "" && err != nil || want != "" && (!errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", what, err, want)
 		}
@@ -110,7 +110,7 @@ func TestTheSecretFile(t *testing.T) {
 		want    string
 	}{{password, 0o644, "chmod 0600"}, {"", 0o600, "on one line"}, {"a\nb", 0o600, "on one line"}, {"a\tb", 0o600, "control character"}} {
 		f.write("secret", c.content, c.mode)
-		if _, err := open(t, s).Read(timeLimit(t, 10*time.Second)); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "secret.password") {
+		if _, err := open(t, s).Read(timeLimit(t, 40*time.Second)); !errors.Is(err, fencing.ErrSettings) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "secret.password") {
 			t.Errorf("%q: %v, want %q", c.content, err, c.want)
 		}
 	}

@@ -32,7 +32,7 @@ var resetCases = []scene[resetRig]{
 	}},
 	{"hangs half-way", func(r resetRig) {
 		r.m.Break(HangsHalfWay)
-		r.doubtful(slowLimit, fencing.ErrTimeout)
+		r.doubtful(sentLimit, fencing.ErrTimeout)
 	}},
 	{"says success and does nothing", func(r resetRig) {
 		r.m.Break(Lies)

@@ -25,8 +25,9 @@ type Harness[M any] struct {
 
 // Time limits of the suites. Hanging is cut short to keep it quick; everything else gets time for a loaded machine.
 const (
-	patience  = 10 * time.Second
+	patience  = 40 * time.Second
 	hangLimit = 300 * time.Millisecond
+	sentLimit = 5 * time.Second // of what hangs after it was sent
 )
 
 // suite is what the suites of all kinds have in common; R is a case's equipment.
@@ -176,7 +177,7 @@ func (r rig) failsFor(clients []string, a ha.DeviceAction, timeout time.Duration
 	r.Helper()
 	began := time.Now()
 	o := r.try(a, clients, timeout)
-	if took := time.Since(began); took > timeout+5*time.Second {
+	if took := time.Since(began); took > timeout+patience {
 		r.Errorf("%s: took %v with a time-out of %v", a, took, timeout)
 	}
 	if o.Problem == "" {

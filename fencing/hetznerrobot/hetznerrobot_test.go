@@ -52,7 +52,7 @@ func open(t *testing.T, settings map[string]string, more ...string) fencing.Rese
 }
 
 func call(f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	return f(ctx)
 }

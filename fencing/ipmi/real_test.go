@@ -87,7 +87,7 @@ func startSim(t *testing.T) *sim {
 	}
 	t.Cleanup(s.kill)
 	d, err := open(t, s.settings()), error(nil)
-	waittest.Until(t, 10*time.Second, "ipmi_sim answers", func() bool {
+	waittest.Until(t, waittest.Hang, "ipmi_sim answers", func() bool {
 		_, err = d.Read(within(t, time.Second))
 		return err == nil
 	}, &err)

@@ -94,7 +94,7 @@ func open(t *testing.T, settings map[string]string) fencing.PowerDevice {
 	return d
 }
 
-func timeLimit(t *testing.T) context.Context { return fencingtest.Within(t, 10*time.Second) }
+func timeLimit(t *testing.T) context.Context { return fencingtest.Within(t, 40*time.Second) }
 
 func TestOnlyTheLiteralWordIsOff(t *testing.T) {
 	for _, c := range []struct {

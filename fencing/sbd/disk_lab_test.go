@@ -20,7 +20,7 @@ func TestALabsFileIsADisk(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, 40*time.Second)
 	times := Times{Watchdog: 5 * time.Second, Allocate: time.Second, Loop: time.Second, MsgWait: 10 * time.Second}
 	if err := Create(ctx, []string{path}, times); err != nil {
 		t.Fatal(err)

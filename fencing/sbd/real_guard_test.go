@@ -64,7 +64,7 @@ func messageWhileAway(t *testing.T, bin string) {
 	g.obeys()
 	g.kill()
 	sendReal(t, devs, "reset")
-	waittest.Until(t, 10*time.Second, "the message lies on the disk", func() bool {
+	waittest.Until(t, waittest.Hang, "the message lies on the disk", func() bool {
 		return strings.Contains(run(t, "sbd", "-d", devs[0], "list"), "\treset\t")
 	})
 	began := time.Now()

@@ -112,6 +112,6 @@ func TestRealDiskThatHangsInTheKernel(t *testing.T) {
 	stop()
 	<-done
 	thaw()
-	waittest.Until(t, 10*time.Second, "the end of all that hung", func() bool { return len(mine(t, hung, false))+len(mine(t, hung, true)) == 0 })
+	waittest.Until(t, waittest.Hang, "the end of all that hung", func() bool { return len(mine(t, hung, false))+len(mine(t, hung, true)) == 0 })
 	reads(t, opened(t, devs, "n1"), 3, 3) // what hung in the kernel was written all the same, by a process that had long been killed
 }

@@ -2,6 +2,7 @@ package sbd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -42,12 +43,14 @@ func TestServantWhileItHangs(t *testing.T) {
 	t.Setenv("BASCULE_TEST_TOKEN", "swordfish")
 	b := newBed(t, 1)
 	b.Break(0, fencingtest.Hangs)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, _, err := b.device().Read(within(t, 3*time.Second))
+		_, _, err := b.device().Read(ctx)
 		done <- err
 	}()
-	waittest.Until(t, 10*time.Second, "a servant", func() bool { return len(mine(t, b.paths[0], false)) == 1 })
+	waittest.Until(t, waittest.Hang, "a servant", func() bool { return len(mine(t, b.paths[0], false)) == 1 })
 	pid := mine(t, b.paths[0], false)[0]
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil || bytes.Contains(environ, []byte("swordfish")) || len(environ) == 0 {
@@ -56,10 +59,11 @@ func TestServantWhileItHangs(t *testing.T) {
 	if cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || string(cmdline) != testServant+"\x00"+b.paths[0]+"\x00once\x00" {
 		t.Errorf("command line %q, %v", cmdline, err)
 	}
+	cancel()
 	if err := <-done; !errors.Is(err, fencing.ErrTimeout) {
 		t.Error(err)
 	}
-	waittest.Until(t, 10*time.Second, "its end", func() bool { return len(mine(t, b.paths[0], false)) == 0 })
+	waittest.Until(t, waittest.Hang, "its end", func() bool { return len(mine(t, b.paths[0], false)) == 0 })
 }
 
 func TestServantsAreGoneAfterEachCall(t *testing.T) {
@@ -67,14 +71,14 @@ func TestServantsAreGoneAfterEachCall(t *testing.T) {
 	b := newBed(t, 3)
 	b.Break(1, fencingtest.Hangs)
 	d := b.device()
-	if err := d.Poison(within(t, 10*time.Second)); err != nil {
+	if err := d.Poison(within(t, 40*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if pills, _, err := d.Read(within(t, 10*time.Second)); pills != 2 || err != nil {
+	if pills, _, err := d.Read(within(t, 40*time.Second)); pills != 2 || err != nil {
 		t.Fatal(pills, err)
 	}
 	for _, p := range b.paths {
-		waittest.Until(t, 10*time.Second, "the end of its servants", func() bool { return len(mine(t, p, false)) == 0 })
+		waittest.Until(t, waittest.Hang, "the end of its servants", func() bool { return len(mine(t, p, false)) == 0 })
 	}
 }
 
@@ -154,7 +158,7 @@ func TestCreateAndAllocate(t *testing.T) {
 	}
 	s := servants{testServant}
 	times := Times{Watchdog: 3 * time.Second, Allocate: time.Second, Loop: time.Second, MsgWait: 7 * time.Second}
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, 40*time.Second)
 	if err := s.create(ctx, []string{empty, b.paths[0]}, times); !errors.Is(err, fencing.ErrRefused) || !strings.Contains(err.Error(), b.paths[0]) {
 		t.Errorf("the second disk is in use: %v", err)
 	}

@@ -37,7 +37,7 @@ func TestWatchLoop(t *testing.T) {
 	b := newBed(t, 3)
 	b.put(0, mailboxSector(1), Mailbox{Off, "before the boot"}.encode(minSector))
 	last, stop := watchFor(t, b, true)
-	waittest.Until(t, 10*time.Second, "ready with three disks", func() bool { return last().Ready && last().Seen == 3 })
+	waittest.Until(t, waittest.Hang, "ready with three disks", func() bool { return last().Ready && last().Seen == 3 })
 	if b.Pills() != [3]bool{} || last().Poisoned != nil {
 		t.Errorf("%v %+v", b.Pills(), last())
 	}
@@ -49,20 +49,23 @@ func TestWatchLoop(t *testing.T) {
 	if err := p.Kill(); err != nil { // it gets another one
 		t.Fatal(err)
 	}
-	waittest.Until(t, 10*time.Second, "another servant", func() bool { m := mine(t, b.paths[1], true); return len(m) == 1 && m[0] != servant[0] })
+	waittest.Until(t, waittest.Hang, "another servant", func() bool { m := mine(t, b.paths[1], true); return len(m) == 1 && m[0] != servant[0] })
 	b.Break(0, fencingtest.Hangs)
-	waittest.Until(t, 10*time.Second, "two disks", func() bool { v := last(); return v.Seen == 2 && v.Problems[0] != "" })
-	if v := last(); v.Until < fencing.BootNow() || v.Poisoned != nil {
+	waittest.Until(t, waittest.Hang, "two disks, which count", func() bool {
+		v := last()
+		return v.Seen == 2 && v.Problems[0] != "" && v.Until > fencing.BootNow()
+	})
+	if v := last(); v.Poisoned != nil {
 		t.Errorf("one disk hangs: %+v", v)
 	}
 	b.Break(0, fencingtest.Healthy)
-	waittest.Until(t, 10*time.Second, "three disks", func() bool { return last().Seen == 3 })
-	if err := b.device().Poison(within(t, 10*time.Second)); err != nil {
+	waittest.Until(t, waittest.Hang, "three disks", func() bool { return last().Seen == 3 })
+	if err := b.device().Poison(within(t, 40*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	waittest.Until(t, 10*time.Second, "the message", func() bool { return last().Poisoned != nil })
+	waittest.Until(t, waittest.Hang, "the message", func() bool { return last().Poisoned != nil })
 	stop()
 	for _, p := range b.paths {
-		waittest.Until(t, 10*time.Second, "the end of its servants", func() bool { return len(mine(t, p, true)) == 0 })
+		waittest.Until(t, waittest.Hang, "the end of its servants", func() bool { return len(mine(t, p, true)) == 0 })
 	}
 }

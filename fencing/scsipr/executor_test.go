@@ -31,9 +31,9 @@ func TestThroughTheExecutor(t *testing.T) {
 		t.Fatal(err)
 	}
 	do := func(a ha.DeviceAction) ha.DeviceReading {
-		cmd := ha.DeviceCommand{Device: "san", Node: "node2", Incarnation: b.boot, Action: a, Clients: b.clients(), Timeout: 5 * time.Second}
+		cmd := ha.DeviceCommand{Device: "san", Node: "node2", Incarnation: b.boot, Action: a, Clients: b.clients(), Timeout: 40 * time.Second}
 		if a != ha.DeviceRead {
-			cmd.Deadline = fencing.BootNow().Add(20 * time.Second)
+			cmd.Deadline = fencing.BootNow().Add(2 * time.Minute)
 		}
 		return e.Do(context.Background(), cmd)
 	}
@@ -78,7 +78,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		t.Fatalf("cancelled: %v", err)
 	}
 	goroutines := 0
-	waittest.Until(t, 5*time.Second, "no connection and no goroutine is left", func() bool {
+	waittest.Until(t, waittest.Hang, "no connection and no goroutine is left", func() bool {
 		goroutines = runtime.NumGoroutine()
 		return target.Open() == 0 && goroutines <= before
 	}, &goroutines, &before)

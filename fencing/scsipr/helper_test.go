@@ -63,7 +63,7 @@ func (n *node) register() error {
 		n.t.Fatal(err)
 	}
 	r.connect = n.connect
-	return r.Register(within(n.t, 5*time.Second))
+	return r.Register(within(n.t, 40*time.Second))
 }
 
 func (n *node) mustRegister() {
@@ -85,7 +85,7 @@ func (n *node) device() *Device {
 // access is what a node reads of another's.
 func (n *node) access(other *node) ha.StorageAccess {
 	n.t.Helper()
-	got, err := n.device().Read(within(n.t, 5*time.Second), other.clients())
+	got, err := n.device().Read(within(n.t, 40*time.Second), other.clients())
 	if err != nil {
 		n.t.Fatalf("Read: %v", err)
 	}
@@ -105,7 +105,7 @@ func (n *node) wants(other *node, want ha.StorageAccess) {
 // fence is a Revoke that has to be accepted.
 func (n *node) fence(other *node) []Outcome {
 	n.t.Helper()
-	out, err := n.device().Fence(within(n.t, 5*time.Second), other.clients())
+	out, err := n.device().Fence(within(n.t, 40*time.Second), other.clients())
 	if err != nil {
 		n.t.Fatalf("%s fences %s: %v", n.name, other.name, err)
 	}
@@ -115,7 +115,7 @@ func (n *node) fence(other *node) []Outcome {
 // refuses is a Revoke that has to fail in this way.
 func (n *node) refuses(clients []string, kind error, text string) {
 	n.t.Helper()
-	fails(n.t, n.device().Revoke(within(n.t, 2*time.Second), clients), kind, text)
+	fails(n.t, n.device().Revoke(within(n.t, 40*time.Second), clients), kind, text)
 }
 
 func fails(t *testing.T, err, kind error, text string) {

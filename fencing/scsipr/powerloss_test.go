@@ -55,7 +55,7 @@ func TestTargetThatSaysItKeepsAndDoesNot(t *testing.T) {
 	fails(t, a.register(), fencing.ErrRefused, "over a power loss")
 	a.set("aptpl", "if-supported").mustRegister()
 	fails(t, func() error {
-		_, err := a.set("aptpl", "required").device().Read(within(t, time.Second), nil)
+		_, err := a.set("aptpl", "required").device().Read(within(t, 40*time.Second), nil)
 		return err
 	}(), fencing.ErrRefused, "over a power loss")
 }

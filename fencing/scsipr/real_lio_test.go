@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -88,7 +87,7 @@ func (l *lio) attach(node string) string {
 		l.t.Fatalf("iscsistart: %v: %s", err, out)
 	}
 	came := ""
-	waittest.Until(l.t, 8*time.Second, "a disk comes: "+string(out), func() bool {
+	waittest.Until(l.t, waittest.Hang, "a disk comes: "+string(out), func() bool {
 		for dev := range disks() {
 			if !before[dev] && exists(dev) {
 				came = dev

@@ -76,7 +76,7 @@ func (g *tgt) start() {
 		g.t.Fatal(err)
 	}
 	var err error
-	waittest.Until(g.t, 10*time.Second, "tgtd takes a target", func() bool {
+	waittest.Until(g.t, waittest.Hang, "tgtd takes a target", func() bool {
 		err = g.try("--op", "new", "--mode", "target", "--tid", "1", "-T", tgtIQN)
 		return err == nil
 	}, &err)

@@ -62,7 +62,7 @@ func TestTakenKeyIsNeverRegisteredAgain(t *testing.T) {
 	if len(d.Keys()) != 1 {
 		t.Fatalf("registered %v", d.Keys())
 	}
-	fails(t, b.device().Revoke(within(t, time.Second), a.clients()), fencing.ErrRefused, "fenced itself")
+	fails(t, b.device().Revoke(within(t, 40*time.Second), a.clients()), fencing.ErrRefused, "fenced itself")
 	old := *b
 	b.reboot(boot2)
 	b.mustRegister()
@@ -70,7 +70,7 @@ func TestTakenKeyIsNeverRegisteredAgain(t *testing.T) {
 	if write(d, "node2,0") != scsitest.Good {
 		t.Fatal("the next boot must write")
 	}
-	got, err := a.device().Read(within(t, time.Second), old.clients())
+	got, err := a.device().Read(within(t, 40*time.Second), old.clients())
 	if err == nil || !strings.Contains(err.Error(), "another boot") {
 		t.Fatalf("about the old boot: %v %v", got, err)
 	}
@@ -196,7 +196,11 @@ func TestRegisterFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.connect = n.connect
-			fails(t, r.Register(within(t, 300*time.Millisecond)), c.kind, c.text)
+			limit := 40 * time.Second
+			if c.name == "hangs" {
+				limit = 300 * time.Millisecond
+			}
+			fails(t, r.Register(within(t, limit)), c.kind, c.text)
 			if _, err := ownState(n.settings["state"]); err == nil && c.name != "two LUNs as one" {
 				t.Fatal("the node believes that it may fence")
 			}

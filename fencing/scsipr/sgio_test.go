@@ -24,11 +24,11 @@ func TestNotADisk(t *testing.T) {
 	if err := os.WriteFile(file, make([]byte, 512), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := plain{file}.execute(within(t, time.Second), reserveIn(inKeys, 64), nil, 64)
+	_, err := plain{file}.execute(within(t, 40*time.Second), reserveIn(inKeys, 64), nil, 64)
 	fails(t, err, fencing.ErrSettings, "takes no SCSI commands")
 	_, err = openDevice(file + ".missing")
 	fails(t, err, fencing.ErrUnreachable, "not attached")
-	_, err = plain{file + ".missing"}.execute(within(t, time.Second), reserveIn(inKeys, 64), nil, 64)
+	_, err = plain{file + ".missing"}.execute(within(t, 40*time.Second), reserveIn(inKeys, 64), nil, 64)
 	fails(t, err, fencing.ErrUnreachable, "open")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -43,7 +43,7 @@ func TestHungDevice(t *testing.T) {
 	_, err := plain{file}.execute(within(t, 50*time.Millisecond), reserveIn(inKeys, 64), nil, 64)
 	fails(t, err, fencing.ErrTimeout, "still hangs")
 	time.AfterFunc(50*time.Millisecond, func() { busy.Delete(file) })
-	_, err = plain{file}.execute(within(t, 5*time.Second), reserveIn(inKeys, 64), nil, 64)
+	_, err = plain{file}.execute(within(t, 40*time.Second), reserveIn(inKeys, 64), nil, 64)
 	fails(t, err, fencing.ErrUnreachable, "open")
 	if _, held := busy.Load(file); held {
 		t.Error("the device is still taken")

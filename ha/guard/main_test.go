@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // playSleep says that it is there and waits for its end, which comes with its parent's test at the latest.
 func playSleep() {
 	fmt.Println("ready")
-	time.Sleep(time.Minute)
+	time.Sleep(5 * time.Minute)
 }
 
 // playParent starts a process with an ordinary name, as a worker starts qemu-img, and waits.

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -133,13 +134,14 @@ func splitArgs(data []byte) []string {
 	return strings.Split(s, "\x00")
 }
 
-// slowLimit is how long one process's files may take. Ordinary reads take microseconds.
+// slowLimit is how long one process's files may take, where nothing else is said. Ordinary reads take microseconds.
 const slowLimit = 200 * time.Millisecond
 
 var errStuck = errors.New("its /proc files do not answer")
 
 // slowReads runs reads that may hang on a process which holds its memory lock in the kernel. The zero value is ready.
 type slowReads struct {
+	limit time.Duration // 0: slowLimit
 	mu    sync.Mutex
 	stuck map[procID]bool
 }
@@ -165,7 +167,7 @@ func (s *slowReads) do(id procID, read func() (apply func())) error {
 			s.mu.Unlock()
 		}
 	}()
-	limit := time.NewTimer(slowLimit)
+	limit := time.NewTimer(cmp.Or(s.limit, slowLimit))
 	defer limit.Stop()
 	select {
 	case apply := <-result:

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"bascule/ha/node"
+	"bascule/ha/waittest"
 )
 
 // child starts this test binary under another title; it and its children carry this test's mark.
@@ -44,7 +45,7 @@ func marked(mark string) func(pid int) bool {
 
 func TestRealProcesses(t *testing.T) {
 	mark := strconv.Itoa(os.Getpid()) + t.Name()
-	p := &ProcFS{Root: t.TempDir(), Filter: marked(mark)}
+	p := &ProcFS{Root: t.TempDir(), Filter: marked(mark), slow: slowReads{limit: waittest.Hang}}
 	guests := refs(100000101, 100000201)
 	child(t, mark, "parent", worker("100000101")...)
 	vm := child(t, mark, "sleep", kvm("100000101")...)
@@ -79,14 +80,8 @@ func TestRealProcesses(t *testing.T) {
 		}
 	}
 	// The killed children are zombies until this process waits for them: that is gone enough. Their deaths take a moment.
-	for range 5000 {
-		if len(mustFind(t, p, guests)) == 0 {
-			break
-		}
-	}
-	if left := mustFind(t, p, guests); len(left) != 0 {
-		t.Fatalf("left: %+v", left)
-	}
+	var left []Proc
+	waittest.Until(t, waittest.Hang, "all are gone", func() bool { left = mustFind(t, p, guests); return len(left) == 0 }, &left)
 	if left := mustFind(t, p, refs(100000102)); len(left) != 1 {
 		t.Fatalf("another guest is gone: %+v", left)
 	}

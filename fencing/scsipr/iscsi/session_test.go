@@ -21,7 +21,7 @@ func config(target *scsitest.Target) iscsi.Config {
 
 func login(t *testing.T, target *scsitest.Target) *iscsi.Session {
 	t.Helper()
-	s, err := iscsi.Login(within(t, 5*time.Second), config(target))
+	s, err := iscsi.Login(within(t, 40*time.Second), config(target))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestCommands(t *testing.T) {
 	for _, r2t := range []bool{false, true} {
 		target := (&scsitest.Target{Disks: []*scsitest.Disk{{}}, R2T: r2t}).Serve(t)
 		s := login(t, target)
-		ctx := within(t, 5*time.Second)
+		ctx := within(t, 40*time.Second)
 		r, err := s.Execute(ctx, 0, make([]byte, 6), nil, 0)
 		if err != nil || r.Status != scsitest.Check || len(r.Sense) != 18 || r.Sense[2] != 6 || r.Sense[12] != 0x29 {
 			t.Fatalf("the first command meets %+v %v, want a unit attention", r, err)
@@ -67,7 +67,7 @@ func TestCommands(t *testing.T) {
 func TestLoginRefused(t *testing.T) {
 	for status, text := range map[uint16]string{0x0101: "moved", 0x0201: "CHAP", 0x0202: "no access", 0x0203: "no such target", 0x0300: "0x0300"} {
 		target := (&scsitest.Target{Deny: status}).Serve(t)
-		if _, err := iscsi.Login(within(t, 5*time.Second), config(target)); !errors.Is(err, iscsi.ErrLogin) || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), scsitest.IQN) {
+		if _, err := iscsi.Login(within(t, 40*time.Second), config(target)); !errors.Is(err, iscsi.ErrLogin) || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), scsitest.IQN) {
 			t.Errorf("%#04x: %v", status, err)
 		}
 	}
@@ -81,18 +81,18 @@ func TestHangsAndBreaks(t *testing.T) {
 	if _, err := s.Execute(within(t, 100*time.Millisecond), 0, make([]byte, 6), nil, 0); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%v", err)
 	}
-	if _, err := s.Execute(within(t, time.Second), 0, make([]byte, 6), nil, 0); !errors.Is(err, iscsi.ErrClosed) {
+	if _, err := s.Execute(within(t, 40*time.Second), 0, make([]byte, 6), nil, 0); !errors.Is(err, iscsi.ErrClosed) {
 		t.Fatalf("after an error: %v", err)
 	}
 	s.Close()
 	d.Break(scsitest.Healthy)
 	s = login(t, target)
 	target.Drop()
-	if _, err := s.Execute(within(t, time.Second), 0, make([]byte, 6), nil, 0); err == nil || errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Execute(within(t, 40*time.Second), 0, make([]byte, 6), nil, 0); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("dropped: %v", err)
 	}
 	target.Stop()
-	if _, err := iscsi.Login(within(t, time.Second), config(target)); err == nil {
+	if _, err := iscsi.Login(within(t, 40*time.Second), config(target)); err == nil {
 		t.Fatal("a stopped target let us in")
 	}
 	for _, bad := range []struct {
@@ -100,7 +100,7 @@ func TestHangsAndBreaks(t *testing.T) {
 		in       int
 		lun      uint16
 	}{{nil, nil, 0, 0}, {make([]byte, 17), nil, 0, 0}, {make([]byte, 6), []byte{1}, 1, 0}, {make([]byte, 6), nil, 1 << 25, 0}, {make([]byte, 6), nil, 0, 1 << 14}} {
-		if _, err := s.Execute(within(t, time.Second), bad.lun, bad.cdb, bad.out, bad.in); !errors.Is(err, iscsi.ErrProtocol) {
+		if _, err := s.Execute(within(t, 40*time.Second), bad.lun, bad.cdb, bad.out, bad.in); !errors.Is(err, iscsi.ErrProtocol) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
@@ -136,7 +136,7 @@ func loggedIn() []byte {
 
 func play(t testing.TB, script []byte, out []byte, in int) (iscsi.Reply, *scripted, error) {
 	c := &scripted{in: bytes.NewReader(script)}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	s, err := iscsi.Login(ctx, iscsi.Config{Address: "x", Target: "iqn.t", Initiator: "iqn.i", Dial: func(context.Context, string, string) (net.Conn, error) { return c, nil }})
 	if err != nil {
