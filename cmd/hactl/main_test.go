@@ -15,6 +15,7 @@ import (
 	"bascule/ha"
 	"bascule/ha/api"
 	"bascule/ha/api/apitest"
+	"bascule/ha/waittest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -80,14 +81,16 @@ func history() []api.StoredEvent {
 	}
 }
 
-// takeUp is a leader that carries drains out step by step; each step changes the view once.
+// takeUp is a leader that carries drains out step by step; each step changes the view once, when what was there before has been seen.
 func takeUp(f *apitest.Fake, r ha.Request) {
 	if r.Kind != ha.RequestDrain {
 		return
 	}
 	go func() {
 		for step := 1; step <= 2; step++ {
-			time.Sleep(700 * time.Millisecond) // longer than hactl's pause between two looks
+			for began, seen := time.Now(), f.Looks(); f.Looks() < seen+2 && time.Since(began) < waittest.Hang; { // the first may have begun before
+				time.Sleep(5 * time.Millisecond)
+			}
 			f.Change(func(v *api.View) { *v = drained(r.Node, step) })
 		}
 	}()

@@ -105,7 +105,7 @@ func receive(t *testing.T, c <-chan []byte) Message {
 			t.Fatalf("%v in %s", err, b)
 		}
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(waittest.Hang):
 		t.Fatal("nothing arrived")
 	}
 	panic("unreachable")
@@ -190,7 +190,7 @@ func TestDeadWebhookLeaksNothing(t *testing.T) {
 	for range backoff {
 		<-tries
 	}
-	waittest.Until(t, 10*time.Second, "the notifier gives up", func() bool { return strings.Contains(buf.String(), "given up after 6 attempts") })
+	waittest.Until(t, waittest.Hang, "the notifier gives up", func() bool { return strings.Contains(buf.String(), "given up after 6 attempts") })
 	leaks(t, buf.String())
 	if out := fmt.Sprintf("%v %+v %#v %s", url, Config{WebhookURL: url}, Config{WebhookURL: url}, url); strings.Contains(out, "T0KEN") {
 		t.Errorf("printing leaks: %s", out)
@@ -243,7 +243,7 @@ func TestCommandGetsTheMessage(t *testing.T) {
 	// Renamed when complete, so that the test never reads a half.
 	n := start(t, Config{Cluster: "lan", Command: []string{script(t, `echo "$2" >"$1.args"; cat >"$1.part"; mv "$1.part" "$1"`), out, "$(id); two words"}})
 	n.Notify(fencing)
-	waittest.Until(t, 10*time.Second, "the command has run", func() bool { _, err := os.Stat(out); return err == nil })
+	waittest.Until(t, waittest.Hang, "the command has run", func() bool { _, err := os.Stat(out); return err == nil })
 	b, err := os.ReadFile(out)
 	var m Message
 	if err != nil || json.Unmarshal(b, &m) != nil || m.Reason != fencing.Reason || m.Severity != Critical || m.Cluster != "lan" {
@@ -255,7 +255,7 @@ func TestCommandGetsTheMessage(t *testing.T) {
 }
 
 func TestFailingCommandIsQuoted(t *testing.T) {
-	c := &command{argv: []string{script(t, "cat >/dev/null; echo no mail server >&2; exit 3")}, timeout: 10 * time.Second}
+	c := &command{argv: []string{script(t, "cat >/dev/null; echo no mail server >&2; exit 3")}, timeout: waittest.Hang}
 	if err := c.deliver(t.Context(), []byte("{}")); err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no mail server") {
 		t.Errorf("%v", err)
 	}
@@ -267,17 +267,22 @@ func TestFailingCommandIsQuoted(t *testing.T) {
 
 // TestHangingCommandIsKilled with the children that it left.
 func TestHangingCommandIsKilled(t *testing.T) {
-	pid := filepath.Join(t.TempDir(), "pid")
-	c := &command{argv: []string{script(t, `sleep 1000 & echo $! >"$1.part"; mv "$1.part" "$1"; wait`), pid}, timeout: 500 * time.Millisecond}
-	err := c.deliver(t.Context(), []byte("{}"))
-	if err == nil || !strings.Contains(err.Error(), "did not end within 500ms and was killed") {
-		t.Errorf("%v", err)
-	}
-	b, err := os.ReadFile(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	waittest.Until(t, 10*time.Second, "the process has ended", func() bool { // gone, or a zombie that nobody has collected yet
+	var b []byte
+	limit := 500 * time.Millisecond
+	waittest.BestOf(t, func() string { // by then it must have begun
+		pid := filepath.Join(t.TempDir(), "pid")
+		c := &command{argv: []string{script(t, `sleep 1000 & echo $! >"$1.part"; mv "$1.part" "$1"; wait`), pid}, timeout: limit}
+		err := c.deliver(t.Context(), []byte("{}"))
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("did not end within %v and was killed", limit)) {
+			t.Errorf("%v", err)
+		}
+		limit *= 2
+		if b, err = os.ReadFile(pid); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	waittest.Until(t, waittest.Hang, "the process has ended", func() bool { // gone, or a zombie that nobody has collected yet
 		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(b)) + "/stat")
 		return err != nil || strings.Contains(string(stat), ") Z ")
 	})

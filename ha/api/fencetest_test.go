@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"bascule/ha"
 	"bascule/ha/api"
@@ -123,7 +122,7 @@ func TestOneFenceTestAtATime(t *testing.T) {
 		_, err := client.FenceTest(t.Context(), "")
 		first <- err
 	}()
-	waittest.Until(t, 5*time.Second, "the first one has begun", func() bool { return f.FenceTests() == 1 })
+	waittest.Until(t, waittest.Hang, "the first one has begun", func() bool { return f.FenceTests() == 1 })
 	_, err := client.FenceTest(t.Context(), "node2")
 	var refused *api.Error
 	if !errors.As(err, &refused) || refused.Code != 409 || !strings.Contains(refused.Message, "a fence test runs here already") || refused.Do == "" {

@@ -19,6 +19,7 @@ import (
 	"bascule/ha"
 	"bascule/ha/api"
 	"bascule/ha/api/apitest"
+	"bascule/ha/waittest"
 )
 
 // A renewed certificate is shown to the next caller; a stream that stands is not touched; and while the two files do not fit together, the
@@ -66,7 +67,7 @@ func TestARenewedCertificateIsTakenUp(t *testing.T) {
 				}
 			case err := <-ended:
 				t.Fatalf("the stream ended: %v", err)
-			case <-time.After(10 * time.Second):
+			case <-time.After(waittest.Hang):
 				t.Fatalf("%s did not come over the stream", key)
 			}
 		}

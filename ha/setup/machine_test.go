@@ -47,7 +47,7 @@ func TestMachineRunTellsComplaintsOnly(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	l := Layout{PVE: t.TempDir()}
-	unlock, err := Lock(t.Context(), l, time.Second)
+	unlock, err := Lock(t.Context(), l, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestLock(t *testing.T) {
 		t.Errorf("two at once: %v", err)
 	}
 	unlock()
-	unlock, err = Lock(t.Context(), l, time.Second)
+	unlock, err = Lock(t.Context(), l, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

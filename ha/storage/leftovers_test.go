@@ -99,7 +99,7 @@ func TestClear(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			calls := fakeTools(t, c.locks, c.status)
 			l := looker(t, t.TempDir())
-			ctx, cancel := contextFor(5 * time.Second)
+			ctx, cancel := contextFor(40 * time.Second)
 			defer cancel()
 			did, err := l.Clear(ctx, ha.StoragePlace{Name: "ceph", Type: "rbd", Pool: "vms"}, []string{"vm-101-disk-0"}, []string{"ip:10.0.5.2"})
 			changes := slices.DeleteFunc(calls(), func(s string) bool { return strings.Contains(s, "--format json") })
@@ -114,7 +114,7 @@ func TestClear(t *testing.T) {
 func TestClearAsksNothing(t *testing.T) {
 	calls := fakeTools(t, `[]`, `{}`)
 	l := looker(t, t.TempDir())
-	ctx, cancel := contextFor(5 * time.Second)
+	ctx, cancel := contextFor(40 * time.Second)
 	defer cancel()
 	for _, c := range []struct {
 		place ha.StoragePlace

@@ -17,6 +17,7 @@ import (
 type Fake struct {
 	mu       sync.Mutex
 	view     api.View
+	looks    int
 	events   []api.StoredEvent
 	requests []ha.Request
 	fail     error
@@ -47,7 +48,15 @@ func NewFake(view api.View) *Fake { return &Fake{view: view, subs: map[chan stru
 func (f *Fake) View() api.View {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.looks++
 	return f.view
+}
+
+// Looks is how often the view was asked for.
+func (f *Fake) Looks() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.looks
 }
 
 // Change replaces the view by what edit makes of it and ticks. edit must not change maps in place.
