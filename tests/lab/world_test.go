@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"bascule/ha/waittest"
 )
 
 // newLab starts a lab of two nodes with stand-ins for Bascule, and takes it down at the end.
@@ -29,7 +31,7 @@ func newLab(t *testing.T, change func(*Options)) *Lab {
 		t.Fatal(err)
 	}
 	o := Options{
-		Dir: dir, Nodes: 2, Guests: 2, Corosync: "tuned", BootTime: 200 * time.Millisecond, OffTime: 100 * time.Millisecond, StartTimeout: 20 * time.Second,
+		Dir: dir, Nodes: 2, Guests: 2, Corosync: "tuned", BootTime: 200 * time.Millisecond, OffTime: 100 * time.Millisecond, StartTimeout: 2 * waittest.Hang,
 		Daemon: []Program{
 			{Role: "guard", Argv: []string{exe, "standin", "guard"}},
 			{Role: "basculed", Argv: []string{exe, "standin", "basculed"}},
@@ -58,9 +60,9 @@ func newLab(t *testing.T, change func(*Options)) *Lab {
 }
 
 // eventually waits for a condition.
-func eventually(t *testing.T, what string, limit time.Duration, condition func() error) {
+func eventually(t *testing.T, what string, condition func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*waittest.Hang)
 	defer cancel()
 	if err := Await(ctx, what, func(context.Context) error { return condition() }); err != nil {
 		t.Fatal(err)
@@ -110,7 +112,7 @@ func TestLab(t *testing.T) {
 }
 
 func testGuests(t *testing.T, l *Lab) {
-	eventually(t, "both guests write", 15*time.Second, func() error {
+	eventually(t, "both guests write", func() error {
 		for id, node := range map[int]string{101: "node1", 201: "node2"} {
 			line, ok, err := l.LastLine(id)
 			if err != nil || !ok || line.Node != node {
@@ -131,7 +133,7 @@ func testCrash(t *testing.T, l *Lab) {
 	before := nodeStatus(t, l, "node1").Daemons["basculed"]
 	child := number(readText(l.Node("node1", "child")))
 	must(t, l.Signal(t.Context(), "node1", "basculed", "KILL"))
-	eventually(t, "basculed is started again", 5*time.Second, func() error {
+	eventually(t, "basculed is started again", func() error {
 		if now := nodeStatus(t, l, "node1").Daemons["basculed"]; now == 0 || now == before {
 			return fmt.Errorf("pid %d", now)
 		}
@@ -145,7 +147,7 @@ func testCrash(t *testing.T, l *Lab) {
 // dialAPI connects to a node's public API port as a person would and checks that it echoes.
 func dialAPI(t *testing.T, l *Lab, i int) net.Conn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp4", fmt.Sprint(l.Public(i), ":", PortAPI), time.Second)
+	conn, err := net.DialTimeout("tcp4", fmt.Sprint(l.Public(i), ":", PortAPI), waittest.Hang)
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
@@ -167,13 +169,13 @@ func testNetwork(t *testing.T, l *Lab) {
 	if diff := cmp.Diff([]string{"node2"}, s.Cuts); diff != "" {
 		t.Error(diff)
 	}
-	eventually(t, "node2 loses corosync's quorum", 15*time.Second, func() error {
+	eventually(t, "node2 loses corosync's quorum", func() error {
 		if nodeStatus(t, l, "node2").Quorate {
 			return errors.New("it is quorate")
 		}
 		return nil
 	})
-	must(t, echo(dialAPI(t, l, 2), time.Second)) // a person is on no cable
+	must(t, echo(dialAPI(t, l, 2), waittest.Hang)) // a person is on no cable
 	must(t, l.Heal(t.Context(), "node2", ""))
 	must(t, l.Cut(t.Context(), "node2", "node1", true))
 	s, err = l.Status(t.Context())
@@ -186,7 +188,7 @@ func testNetwork(t *testing.T, l *Lab) {
 
 func testPower(t *testing.T, l *Lab) {
 	open := dialAPI(t, l, 2)
-	must(t, echo(open, time.Second))
+	must(t, echo(open, waittest.Hang))
 	boot := nodeStatus(t, l, "node2").BootID
 	if n := len(processesOn(l, "node2")); n < 4 { // guard, basculed, its child, a guest
 		t.Errorf("%d processes on node2: %+v", n, processesOn(l, "node2"))
@@ -198,9 +200,7 @@ func testPower(t *testing.T, l *Lab) {
 	}
 	at, err := l.Kill(t.Context(), "node2")
 	must(t, err)
-	if took := time.Since(at); took > time.Second {
-		t.Errorf("the power cut took %s", took)
-	}
+	t.Logf("the power cut took %s", time.Since(at))
 	if left := processesOn(l, "node2"); len(left) != 0 {
 		t.Errorf("these outlived the power cut: %+v", left)
 	}
@@ -217,11 +217,11 @@ func testPower(t *testing.T, l *Lab) {
 	}
 
 	must(t, l.PowerOn(t.Context(), "node2"))
-	eventually(t, "node2 is back", 10*time.Second, func() error { return l.Ready(t.Context()) })
+	eventually(t, "node2 is back", func() error { return l.Ready(t.Context()) })
 	if now := nodeStatus(t, l, "node2"); now.BootID == boot || now.Power != "on" {
 		t.Errorf("after the boot: %+v", now)
 	}
-	if err := echo(open, time.Second); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+	if err := echo(open, waittest.Hang); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("the old connection after the power is back: %v, want a reset", err)
 	}
 }
@@ -253,11 +253,18 @@ func (l *Lab) assertOnce(at time.Time, kind, node string) error {
 
 func testWatchdogReset(t *testing.T, l *Lab) {
 	before := nodeStatus(t, l, "node1")
-	if before.Watchdog != 500*time.Millisecond {
+	if before.Watchdog != time.Minute {
 		t.Fatalf("the guard has armed the watchdog with %s", before.Watchdog)
 	}
+	must(t, os.WriteFile(l.Node("node1", shortWatchdog), nil, 0o644))
+	eventually(t, "the guard arms a short watchdog", func() error {
+		if now := nodeStatus(t, l, "node1"); now.Watchdog != 500*time.Millisecond && now.BootID == before.BootID {
+			return fmt.Errorf("armed with %s", now.Watchdog)
+		}
+		return nil
+	})
 	must(t, l.Signal(t.Context(), "node1", "guard", "STOP"))
-	eventually(t, "the watchdog resets node1", 10*time.Second, func() error {
+	eventually(t, "the watchdog resets node1", func() error {
 		if now := nodeStatus(t, l, "node1"); now.BootID == before.BootID || now.Power != "on" {
 			return fmt.Errorf("boot %s, power %s", now.BootID, now.Power)
 		}
@@ -303,7 +310,7 @@ func TestUpShowsTheLogOfWhatDoesNotStart(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	_, err = Up(t.Context(), Options{
-		Dir: dir, Nodes: 1, Guests: -1, Fencing: Watchdog, StartTimeout: 20 * time.Second,
+		Dir: dir, Nodes: 1, Guests: -1, Fencing: Watchdog, StartTimeout: 2 * waittest.Hang,
 		Daemon: []Program{{Role: "basculed", Argv: []string{exe, "standin", "crash", "on purpose"}}},
 	})
 	if err == nil || !strings.Contains(err.Error(), "this stand-in always crashes: on purpose") {
@@ -326,7 +333,7 @@ func TestDownCleansUpAfterADeadWorld(t *testing.T) {
 	l := newLab(t, func(o *Options) { o.Nodes, o.Guests = 2, 1 })
 	pid := worldPid(l.Dir)
 	must(t, syscall.Kill(pid, syscall.SIGKILL))
-	awaitEnd(t.Context(), pid, time.Second)
+	awaitEnd(t.Context(), pid, waittest.Hang)
 	if len(l.Processes()) == 0 {
 		t.Fatal("the nodes died with the world: nothing to clean up")
 	}

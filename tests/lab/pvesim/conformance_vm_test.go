@@ -57,7 +57,7 @@ var vmGroups = []replayGroup{
 		ended("config", replay{name: "vm_config_post_ok"}),
 		[]replay{{name: "json_body_post", save: "json", json: `{"timeout": 30}`}, {name: "post_no_body", save: "nobody"}, {name: "json_body_put", json: `{"description": "x"}`}},
 	)},
-	{name: "a VM that is starting", options: func(o *Options) { o.Timing.Start = 1500 * time.Millisecond }, prepare: (*testLab).firstConfig, cases: join(
+	{name: "a VM that is starting", options: func(o *Options) { o.Timing.Start = 6 * time.Second }, prepare: (*testLab).firstConfig, cases: join(
 		[]replay{{name: "vm_status_current_while_starting", before: begin("slow", vm100+"/status/start", nil)},
 			{name: "task_status_running", upid: "slow"}, {name: "task_log_running", upid: "slow"}},
 		ended("second", replay{name: "vm_start_while_start_task_runs"}))},
@@ -101,12 +101,12 @@ var vmGroups = []replayGroup{
 			l.wait(saved["killed"])
 		}}, {name: "task_log_worker_killed", upid: "killed"}, {name: "node_tasks_after_worker_killed"}},
 		ended("overrule", replay{name: "vm_stop_overrule_shutdown", before: begin("down", vm100+"/status/shutdown", url.Values{"timeout": {"120"}})}))},
-	{name: "an online migration", options: func(o *Options) { o.Timing.Migrate = 2500 * time.Millisecond }, prepare: func(l *testLab) { l.run(vm100 + "/status/start") }, cases: join(
+	{name: "an online migration", options: func(o *Options) { o.Timing.Migrate = 10 * time.Second }, prepare: func(l *testLab) { l.run(vm100 + "/status/start") }, cases: join(
 		[]replay{{name: "vm_migrate_online_accepted", save: "m", running: true}, {name: "task_status_migrate_running", upid: "m"},
 			{name: "vm_status_current_source_while_migrating", before: targetExists}, {name: "vm_config_get_source_while_migrating"},
 			{name: "vm_status_current_target_while_migrating"}, {name: "vm_start_on_target_while_migrating", save: "t"},
 			{name: "task_status_migrate_online_ok", upid: "m", before: waitFor("m")}, {name: "task_log_migrate_online_ok", upid: "m"}})},
-	{name: "an online migration that fails", options: func(o *Options) { o.Timing.Migrate = 2 * time.Second }, prepare: func(l *testLab) { l.run(vm100 + "/status/start") }, cases: []replay{
+	{name: "an online migration that fails", options: func(o *Options) { o.Timing.Migrate = time.Minute }, prepare: func(l *testLab) { l.run(vm100 + "/status/start") }, cases: []replay{
 		{name: "vm_migrate_online_accepted", save: "m", running: true},
 		{name: "task_status_migrate_online_failed", upid: "m", before: func(l *testLab, saved map[string]string) {
 			targetExists(l, saved)

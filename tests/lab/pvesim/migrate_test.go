@@ -75,7 +75,7 @@ func noOverlap(t *testing.T, lines []line) {
 }
 
 func TestMigrationFailures(t *testing.T) {
-	lab := newGuestLab(t, 3, func(o *Options) { o.Timing.Migrate = 700 * time.Millisecond })
+	lab := newGuestLab(t, 3, func(o *Options) { o.Timing.Migrate = time.Minute }) // none of them gets to its end
 	lab.task("n1", vm100+"/status/start", nil)
 	lab.task("n1", ct200+"/status/start", nil)
 	lab.cut("n3")

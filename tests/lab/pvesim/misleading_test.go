@@ -2,10 +2,13 @@ package pvesim
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"bascule/ha/waittest"
 )
 
 // What a real cluster misleads by, as far as no other test shows it. docs/lab.md has the whole list.
@@ -13,7 +16,7 @@ import (
 // TestStringsForNumbers: what is a number in one answer is a string in another (vm_config_get, node_status_local,
 // cluster_nextid, cluster_config_nodes, cluster_ha_status_manager_status_idle, node_tasks_running_active).
 func TestStringsForNumbers(t *testing.T) {
-	lab := newGuestLab(t, 1, func(o *Options) { o.Timing.Start = time.Second })
+	lab := newGuestLab(t, 1, func(o *Options) { o.Timing.Start = time.Minute }) // it runs on
 	lab.must(lab.SetConfig(100, "memory", "current=2048"))
 	lab.must(lab.SetConfig(100, "cpulimit", "1.5"))
 	lab.must(lab.SetConfig(200, "cores", ""))
@@ -65,7 +68,14 @@ func row(rows any, vmid float64) any {
 
 // TestReturningNodeIsBusyInPassing: FACTS, "After healing 2.5-3 s, with passing EBUSY on the one that returns".
 func TestReturningNodeIsBusyInPassing(t *testing.T) {
-	const join = time.Second
+	join := time.Second
+	waittest.BestOf(t, func() string { // what passes may be over before a machine that stalls has looked
+		join *= 2
+		return busyInPassing(t, join/2)
+	})
+}
+
+func busyInPassing(t *testing.T, join time.Duration) string {
 	lab := newTestLab(t, "n", 3, func(o *Options) { o.Corosync = Corosync{Reform: testReform, Join: join} }).on()
 	lab.NetworkChanged(func(a, b string) bool { return a != "n1" && b != "n1" })
 	lab.eventually("n1 is alone", func() bool { return lab.settled("n1") && !lab.Quorate("n1") && lab.settled("n2") })
@@ -74,24 +84,26 @@ func TestReturningNodeIsBusyInPassing(t *testing.T) {
 	early := make(chan error, 1)
 	go func() { early <- lab.sock("n1").write("nodes/n1/early", nil) }()
 	var busy time.Duration
-	lab.eventually("EBUSY", func() bool {
+	lab.eventually("EBUSY, or it is over", func() bool {
 		lab.mu.Lock()
 		defer lab.mu.Unlock()
 		busy = time.Since(healed)
-		return lab.ring.nodes["n1"].synchronizing(lab.now())
+		return lab.ring.nodes["n1"].synchronizing(lab.now()) || busy > 2*join
 	})
-	if err := lab.sock("n1").write("nodes/n1/late", nil); err != eBUSY {
-		t.Errorf("a write %v after healing: %v, want EBUSY", busy, err)
-	}
+	late := lab.sock("n1").write("nodes/n1/late", nil)
 	if err := <-early; err != nil {
-		t.Errorf("the write that was waiting: %v", err)
+		return fmt.Sprintf("the write that was waiting: %v", err)
+	}
+	if late != eBUSY {
+		return fmt.Sprintf("a write %v after healing: %v, want EBUSY", busy, late)
 	}
 	if err := lab.sock("n1").write("nodes/n1/late", nil); err != nil || busy < join/2 {
-		t.Errorf("after %v: %v", busy, err)
+		return fmt.Sprintf("after %v: %v", busy, err)
 	}
 	if err := lab.sock("n2").write("nodes/n1/other", nil); err != nil {
 		t.Errorf("the majority: %v", err)
 	}
+	return ""
 }
 
 // TestUnlockByHand: no token removes a lock, root on the node does, and only with quorum (cli_qm_unlock, cli_pct_unlock).
