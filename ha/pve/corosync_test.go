@@ -116,6 +116,7 @@ func TestVotesOfCorosync(t *testing.T) {
 		"no two_node":              {with("  two_node: 0\n"), &ha.CorosyncVotes{Nodes: nodes}, 2},
 		"of two the last counts":   {with("  two_node: 0\n  two_node: 1\n"), &ha.CorosyncVotes{Nodes: nodes, TwoNode: true}, 0},
 		"sections that come twice": {with("") + "quorum {\n two_node: 1\n}\nnodelist {\n node {\n name: proxima\n }\n}\n", &ha.CorosyncVotes{Nodes: append(nodes[:2:2], ha.CorosyncVote{Node: "proxima", Votes: 1}), TwoNode: true}, 0},
+		"of two sections too":      {with("  two_node: 1\n") + "quorum {\n two_node: 0\n}\n", &ha.CorosyncVotes{Nodes: nodes}, 2},
 		"a heavy node": {"nodelist {\n node {\n name: a\n quorum_votes: 2\n }\n # node {\n node {\n name: b\n }\n}\n",
 			&ha.CorosyncVotes{Nodes: []ha.CorosyncVote{{Node: "a", Votes: 2}, {Node: "b", Votes: 1}}}, 1},
 		"two_node elsewhere": {with("") + "totem {\n two_node: 1\n}\n", &ha.CorosyncVotes{Nodes: nodes}, 2},

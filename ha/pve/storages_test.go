@@ -133,7 +133,7 @@ func TestStorageSwitches(t *testing.T) {
 		"\ndir: x\n\tdisable\n\tshared 1\n": {false, false},
 	} {
 		got := ParseStorages([]byte("dir: x\n" + lines))
-		if len(got) != 1 || got[0].Disabled != want[0] || got[0].Shared != want[1] {
+		if len(got) != 1 || got[0].Disabled != want[0] || got[0].Shared != want[1] || got[0].Options["#"] != "" {
 			t.Errorf("%q: %+v, want disabled %t, shared %t", lines, got, want[0], want[1])
 		}
 	}
@@ -147,6 +147,14 @@ func TestStorageNames(t *testing.T) {
 	}
 	if want := []string{"dir a-1_b.c", "dir tight"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestReadOnlyStorages(t *testing.T) {
+	for options, want := range map[string]bool{"": false, "ro": true, "vers=4.2,ro": true, "ro,soft": true, "rw,proto=tcp": false, "errors=remount-ro": false} {
+		if got := ParseStorages([]byte("nfs: x\n\toptions " + options + "\n"))[0].Place().ReadOnly; got != want {
+			t.Errorf("%q: read only %t", options, got)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bascule/ha"
+	"bascule/ha/pve"
 )
 
 // cephEvery is the pause between two questions to a cluster's monitors: the ceph command costs a second of CPU.
@@ -50,7 +51,7 @@ func (l *Looker) pool(p ha.StoragePlace) string {
 func (l *Looker) cephArgs(tool string, p ha.StoragePlace) []string {
 	argv := []string{tool}
 	if p.Monitors != "" {
-		argv = append(argv, "-m", strings.Join(strings.FieldsFunc(p.Monitors, func(c rune) bool { return strings.ContainsRune(" ,;", c) }), ","))
+		argv = append(argv, "-m", strings.Join(pve.List(p.Monitors), ","))
 	} else {
 		argv = append(argv, "-c", filepath.Join(l.cfg.Etc, "ceph.conf"))
 	}

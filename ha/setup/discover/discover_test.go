@@ -122,6 +122,8 @@ func tree() fstest.MapFS {
 		"etc/pve/firewall/cluster.fw":                file("[OPTIONS]\n\nenable: 1\n"),
 		"etc/pve/nodes/camille/qemu-server/101.conf": file("name: web\ntags: prod;ha\nonboot: 1\nscsi0: san:vm-101-disk-0,size=8G\nide2: local:iso/x.iso,media=cdrom\n[snap]\nname: old\n"),
 		"etc/pve/nodes/nikita/qemu-server/102.conf":  file("name: db\ntags: ha\n"),
+		"etc/pve/nodes/nikita/qemu-server/103.conf":  file("name: template\ntags: ha\ntemplate: 1\n"),
+		"etc/pve/nodes/nikita/qemu-server/099.conf":  file("name: no guest's\ntags: ha\n"),
 		"etc/pve/nodes/nikita/lxc/200.conf":          file("hostname: mail\ntags: ha\nrootfs: san:vm-200-disk-0,size=4G\nmp0: /srv,mp=/srv\n"),
 		"dev/watchdog":                               file(""),
 		"dev/watchdog0":                              file(""),
@@ -157,6 +159,9 @@ func TestRead(t *testing.T) {
 	if g.Name != "web" || !g.Onboot || !slices.Equal(g.Storages, []string{"san"}) || !slices.Equal(g.Pools, []string{"club"}) {
 		t.Errorf("guest %+v", g)
 	}
+	if ct := f.Guests[3]; ct.Name != "mail" || ct.Kind != ha.LXC || ct.Node != "nikita" || !slices.Equal(ct.Storages, []string{"san"}) {
+		t.Errorf("what lies on no storage is on none: %+v", ct)
+	}
 	free, ok := f.Watchdogs.Free()
 	if !f.Watchdogs.Mux || !ok || free.Number != 1 || !free.NoWayOut || len(f.Watchdogs.Devices) != 2 {
 		t.Errorf("watchdogs %+v", f.Watchdogs)
@@ -172,7 +177,7 @@ func TestReadWithoutProxmox(t *testing.T) {
 	delete(tr, "etc/pve/.members")
 	tr["etc/pve/corosync.conf"].Data = []byte("}")
 	f := Read(tr)
-	if f.PVE || f.Corosync != nil || f.Node != "camille" || len(f.Unread) != 2 || len(f.Guests) != 3 {
+	if f.PVE || f.Corosync != nil || f.Node != "camille" || len(f.Unread) != 2 || len(f.Guests) != 4 {
 		t.Errorf("%+v", f)
 	}
 }
