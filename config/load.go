@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"bascule/ha"
 )
 
 // maxSize bounds a configuration file, in bytes: what is larger is not one.
@@ -28,8 +30,7 @@ func here() surroundings {
 	if err != nil {
 		name = "" // the member check then asks for node:
 	}
-	name, _, _ = strings.Cut(name, ".")
-	return surroundings{hostname: name, lab: labBuild}
+	return surroundings{hostname: string(ha.NodeOf(name)), lab: labBuild}
 }
 
 // Load reads and checks the file at path and the files that it names. The error is an *Error with every problem found.

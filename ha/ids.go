@@ -2,11 +2,18 @@ package ha
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
 // NodeName is a Proxmox node's name as /etc/pve/nodes has it.
 type NodeName string
+
+// NodeOf is the name of the node on a host: the host name up to its first dot, as Proxmox takes it.
+func NodeOf(host string) NodeName {
+	name, _, _ := strings.Cut(strings.TrimSpace(host), ".")
+	return NodeName(name)
+}
 
 // Incarnation identifies one boot of a node: the kernel's boot id. Two incarnations of a node never run at
 // the same time, so a proof about one says nothing about the next.

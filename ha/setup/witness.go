@@ -171,9 +171,9 @@ func (q QDevice) Do(ctx context.Context, sys System) error {
 
 // NodeNamed checks a witness's name.
 func NodeNamed(host string) (ha.NodeName, error) {
-	name, _, _ := strings.Cut(strings.TrimSpace(host), ".")
+	name := ha.NodeOf(host)
 	if name == "" {
 		return "", errors.New("the witness does not tell its host name")
 	}
-	return ha.NodeName(name), nil
+	return name, nil
 }

@@ -40,7 +40,7 @@ type Site struct {
 // Read reads what the tree shows; normally os.DirFS("/"). It asks nobody (see ReadBMC).
 func Read(tree fs.FS) Facts {
 	var f Facts
-	f.Node = ha.NodeName(firstLabel(readWord(tree, "etc/hostname")))
+	f.Node = ha.NodeOf(readWord(tree, "etc/hostname"))
 	f.MachineID = readWord(tree, "etc/machine-id")
 	if uuid := strings.ToLower(readWord(tree, "sys/class/dmi/id/product_uuid")); ha.ValidUUID(uuid) {
 		f.UUID = uuid
@@ -156,11 +156,6 @@ func firewallOn(text string) bool {
 func number(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n
-}
-
-func firstLabel(host string) string {
-	label, _, _ := strings.Cut(host, ".")
-	return label
 }
 
 // reason is an error without the path, which stands in front of it already.
