@@ -68,6 +68,9 @@ func (Machine) List(dir string) (names []string, err error) {
 // runLimit bounds one program: pvecm qdevice setup installs keys on every node.
 const runLimit = 3 * time.Minute
 
+// complaintLimit is how much of a program's complaint an error quotes, in bytes.
+const complaintLimit = 500
+
 // Run implements System.
 func (Machine) Run(ctx context.Context, input []byte, argv ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
@@ -79,8 +82,8 @@ func (Machine) Run(ctx context.Context, input []byte, argv ...string) ([]byte, e
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
 		said := strings.Join(strings.Fields(complaint.String()), " ")
-		if len(said) > 500 {
-			said = said[:500] + " …"
+		if len(said) > complaintLimit { // what it ended for stands last
+			said = "… " + strings.ToValidUTF8(said[len(said)-complaintLimit:], "")
 		}
 		if said != "" {
 			return nil, fmt.Errorf("%s: %w: %s", argv[0], err, said)

@@ -45,6 +45,14 @@ func TestMachineRunTellsComplaintsOnly(t *testing.T) {
 	}
 }
 
+// pvecm and the programs that it calls tell much before they say what they ended for.
+func TestMachineRunTellsTheEndOfALongComplaint(t *testing.T) {
+	_, err := Machine{}.Run(t.Context(), nil, "sh", "-c", "for i in $(seq 200); do echo INFO: step $i >&2; done; echo 'the réason' >&2; exit 3")
+	if err == nil || !strings.HasSuffix(err.Error(), "INFO: step 200 the réason") || len(err.Error()) > complaintLimit+50 {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestLock(t *testing.T) {
 	l := Layout{PVE: t.TempDir()}
 	unlock, err := Lock(t.Context(), l, time.Minute)
