@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 func newInit(h *hactl) *cobra.Command {
 	r := &setupRun{h: h}
-	var witness string
+	var witness, deb string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Set a site up, on its first node; the others then need hactl join",
@@ -23,9 +24,10 @@ func newInit(h *hactl) *cobra.Command {
 			"the reason of each choice, and does it: certificates and keys, the API role, user and token with the least privileges, firewall rules for\n" +
 			"the members, the configuration (/etc/pve/bascule/basculed.yaml and this node's /etc/bascule/basculed.yaml), the services.\n" +
 			"Run again it does what is still missing, and nothing else.\n\n" +
-			"Two nodes need a third vote: --witness HOST, any small machine that runs all the time and has the package installed.",
+			"Two nodes need a third vote: --witness HOST, any small machine that runs all the time. It needs ssh as root from here, the package (or\n" +
+			"--witness-package FILE, which installs it) and corosync-qnetd; the nodes need corosync-qdevice.",
 		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.init(cmd.Context(), witness) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.init(cmd.Context(), witness, deb) },
 	}
 	r.commonFlags(cmd)
 	r.deviceFlags(cmd)
@@ -37,14 +39,23 @@ func newInit(h *hactl) *cobra.Command {
 	f.IntSliceVar(&r.answers.VMIDs, "vmid", nil, "protect this `VMID`; may be repeated")
 	f.BoolVar(&r.answers.All, "all", false, "protect every guest")
 	f.StringVar(&witness, "witness", "", "the third vote: `HOST`, reached by ssh as root")
+	f.StringVar(&deb, "witness-package", "", "install this `FILE` of the package on the witness, if it has none")
 	f.BoolVar(&r.answers.WithoutRecovery, "without-recovery", false, "two nodes without a third vote: set up status, drain and alerts; a person decides after a death")
 	return cmd
 }
 
-func (r *setupRun) init(ctx context.Context, witness string) error {
+func (r *setupRun) init(ctx context.Context, witness, deb string) error {
 	began := time.Now()
 	if err := r.begin(); err != nil {
 		return err
+	}
+	if deb != "" {
+		if witness == "" {
+			return usagef("--witness-package is installed on a witness: which one? --witness HOST")
+		}
+		if _, err := os.Stat(deb); err != nil { // before anything is done
+			return fmt.Errorf("--witness-package: %w", err)
+		}
 	}
 	f := r.facts(ctx)
 	if witness != "" {
@@ -52,6 +63,7 @@ func (r *setupRun) init(ctx context.Context, witness string) error {
 		if err != nil {
 			return err
 		}
+		w.Package = deb
 		r.answers.Witness = &w
 	}
 	common, err := r.existing(r.layout.Common())
@@ -170,11 +182,11 @@ func (r *setupRun) witness(ctx context.Context, host string) (setup.Witness, err
 
 // runWitness sets the witness up, lets it vote, and then gives corosync its third vote.
 func (r *setupRun) runWitness(ctx context.Context, p setup.Plan) error {
-	for i, s := range p.Witness {
+	for _, s := range p.Witness {
 		if err := r.apply(ctx, []setup.Step{s}); err != nil {
 			return err
 		}
-		if i > 0 {
+		if _, member := s.(setup.RemoteMember); !member {
 			continue
 		}
 		if err := r.voter(ctx, r.answers.Witness.Name); err != nil {

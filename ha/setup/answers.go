@@ -25,6 +25,7 @@ type Witness struct {
 	Name    ha.NodeName
 	Address string
 	Host    string // what ssh calls it
+	Package string // file of the package here, installed there where basculed is missing; "": the operator installs it
 }
 
 // Device is a fencing device that the operator named. Its password goes into a file, never into the configuration.

@@ -137,16 +137,6 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-func TestWitnessWithoutQnetd(t *testing.T) {
-	sys := newFake()
-	sys.noQnetd = true
-	sys.files["/etc/pve/corosync.conf"] = []byte("nodelist {\n  node {\n    name: node1\n  }\n}\n")
-	err := QDevice{Layout: Standard, Witness: Witness{Name: "backup", Address: "10.0.0.9", Host: "backup"}}.Do(t.Context(), sys)
-	if err == nil || !strings.Contains(err.Error(), "apt install corosync-qnetd") {
-		t.Errorf("%v", err)
-	}
-}
-
 // Adding a witness later changes the members and nothing else.
 func TestWitnessLater(t *testing.T) {
 	sys := newFake()

@@ -6,14 +6,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
 
 	"bascule/config"
 	"bascule/ha"
-	"bascule/ha/pve"
 )
 
 // witness plans the third vote: the store's on the witness, and on a site of two nodes corosync's there as well.
@@ -22,11 +20,14 @@ func (s *site) witness() {
 	if w == nil {
 		return
 	}
-	s.plan.Witness = []Step{RemoteMember{Layout: s.layout, Witness: *w, Config: s.plan.Config, Now: s.now}}
+	if w.Package != "" {
+		s.plan.Witness = append(s.plan.Witness, RemotePackage{Witness: *w})
+	}
+	s.plan.Witness = append(s.plan.Witness, RemoteMember{Layout: s.layout, Witness: *w, Config: s.plan.Config, Now: s.now})
 	s.choose("witness", string(w.Name), "it votes in the store and runs no guests; any small machine that is not one of the nodes does")
 	switch {
 	case s.facts.Corosync == nil:
-	case s.facts.Corosync.Device != nil && s.facts.Corosync.Device.Host != "":
+	case s.facts.Corosync.Device != nil && s.facts.Corosync.Device.Host != "" && s.facts.Corosync.Device.Host != w.Address:
 		s.choose("corosync's third vote", s.facts.Corosync.Device.Host, "a quorum device is there already")
 	case len(s.facts.Corosync.Nodes)%2 == 0:
 		s.plan.Witness = append(s.plan.Witness, QDevice{Layout: s.layout, Witness: *w})
@@ -49,7 +50,12 @@ func (r RemoteMember) Title() string {
 
 // ssh runs a shell command there.
 func (r RemoteMember) ssh(ctx context.Context, sys System, input []byte, command string) ([]byte, error) {
-	return sys.Run(ctx, input, "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "root@"+r.Witness.Host, command)
+	return ssh(ctx, sys, input, r.Witness.Host, command)
+}
+
+// ssh runs a shell command on another machine as root. Nobody is asked for anything.
+func ssh(ctx context.Context, sys System, input []byte, host, command string) ([]byte, error) {
+	return sys.Run(ctx, input, "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "root@"+host, command)
 }
 
 // files makes what the witness needs; a certificate that is good there already is kept.
@@ -116,9 +122,8 @@ func (r RemoteMember) Done(ctx context.Context, sys System) (bool, error) {
 
 // Do implements Step.
 func (r RemoteMember) Do(ctx context.Context, sys System) error {
-	if _, err := r.ssh(ctx, sys, nil, "command -v /usr/sbin/basculed >/dev/null"); err != nil {
-		return fmt.Errorf("on %s as root /usr/sbin/basculed was not found: copy the package there and install it (scp bascule_*.deb root@%s: ; ssh root@%s apt install ./bascule_*.deb), then run this again: %w",
-			r.Witness.Host, r.Witness.Host, r.Witness.Host, err)
+	if !hasBasculed(ctx, sys, r.Witness) {
+		return fmt.Errorf("on %[1]s as root /usr/sbin/basculed was not found: run this again with --witness-package FILE, the package's file here, or install it there yourself (scp bascule_*.deb root@%[1]s: ; ssh root@%[1]s apt install ./bascule_*.deb)", r.Witness.Host)
 	}
 	files, err := r.files(ctx, sys)
 	if err != nil {
@@ -138,34 +143,33 @@ func (r RemoteMember) Do(ctx context.Context, sys System) error {
 	return err
 }
 
-// QDevice is corosync's third vote on the witness.
-type QDevice struct {
-	Layout  Layout
-	Witness Witness
+// hasBasculed says whether the package is installed on the witness.
+func hasBasculed(ctx context.Context, sys System, w Witness) bool {
+	_, err := ssh(ctx, sys, nil, w.Host, "command -v /usr/sbin/basculed >/dev/null")
+	return err == nil
 }
+
+// RemotePackage is the package on the witness, installed from a file that lies here. One that is there already, of whatever version, stays.
+type RemotePackage struct{ Witness Witness }
 
 // Title implements Step.
-func (q QDevice) Title() string { return "pvecm qdevice setup " + q.Witness.Address }
-
-// Done implements Step.
-func (q QDevice) Done(_ context.Context, sys System) (bool, error) {
-	data, err := sys.ReadFile(path.Join(q.Layout.PVE, "corosync.conf"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	c, err := pve.ParseCorosync(data)
-	return err == nil && c.Device != nil && c.Device.Host != "", err
+func (r RemotePackage) Title() string {
+	return fmt.Sprintf("install %s on %s", r.Witness.Package, r.Witness.Host)
 }
 
-// Do implements Step. Proxmox's command wants both packages; what is missing is said before it begins.
-func (q QDevice) Do(ctx context.Context, sys System) error {
-	if _, err := sys.Run(ctx, nil, "ssh", "-o", "BatchMode=yes", "root@"+q.Witness.Host, "command -v corosync-qnetd >/dev/null"); err != nil {
-		return fmt.Errorf("on %s corosync-qnetd is missing: ssh root@%s apt install corosync-qnetd; and on every node: apt install corosync-qdevice; then run this again: %w", q.Witness.Host, q.Witness.Host, err)
+// Done implements Step.
+func (r RemotePackage) Done(ctx context.Context, sys System) (bool, error) {
+	return hasBasculed(ctx, sys, r.Witness), nil
+}
+
+// Do implements Step.
+func (r RemotePackage) Do(ctx context.Context, sys System) error {
+	deb, err := sys.ReadFile(r.Witness.Package)
+	if err != nil {
+		return err
 	}
-	_, err := sys.Run(ctx, nil, "pvecm", "qdevice", "setup", q.Witness.Address)
+	const there = "/var/tmp/bascule.deb"
+	_, err = ssh(ctx, sys, deb, r.Witness.Host, "umask 077; cat > "+there+" && dpkg -i "+there+"; e=$?; rm -f "+there+"; exit $e")
 	return err
 }
 
