@@ -17,7 +17,7 @@ func newRemove(h *hactl) *cobra.Command {
 		Use:   "remove NODE",
 		Short: "Take another node, which runs no more, out of the site for good",
 		Long: "For a node that is gone: takes its vote in the store, its API token, its firewall address and its entry in the configuration away.\n" +
-			"It must hold no lease and no guest. A node that still runs leaves by itself: hactl drain NODE --wait, then hactl reset there.",
+			"It must hold no lease and no guest. A node that still runs leaves by itself: hactl drain NODE --wait, then hactl reset there; a witness: hactl reset there.",
 		RunE: func(cmd *cobra.Command, args []string) error { return r.remove(cmd.Context(), ha.NodeName(args[0])) },
 	}
 	h.nodeArg(cmd)
@@ -49,6 +49,7 @@ func (r *setupRun) remove(ctx context.Context, node ha.NodeName) error {
 	if err := removable(s, node); err != nil {
 		return err
 	}
+	p.Next = append(p.Next, setup.DeviceStays(node, common, f)...)
 	for _, step := range p.Steps {
 		r.tell(r.h.out.wrapped("will  ", step.Title()))
 	}
@@ -85,7 +86,9 @@ func removable(s api.Status, node ha.NodeName) error {
 	if !known {
 		return nil // what a run that was broken off has left
 	}
-	if n.Lease || n.Gossip == "alive" {
+	if runs := n.Lease || n.Gossip == "alive"; runs && n.Witness {
+		return &exitError{exitDegraded, fmt.Sprintf("%s still runs: hactl reset on it", node)}
+	} else if runs {
 		return &exitError{exitDegraded, fmt.Sprintf("%s still runs: hactl drain %s --wait, then hactl reset on it", node, node)}
 	}
 	for _, g := range s.Guests {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
+	"bascule/config"
 	"bascule/ha"
 	"bascule/ha/api"
 	"bascule/ha/setup"
@@ -20,7 +22,7 @@ func newReset(h *hactl) *cobra.Command {
 		Short: "Take this node out of the site and Bascule's files off it",
 		Long: "Leaves in order: gives the vote in the store back, stops the services, removes token, configuration, keys and data of this node. It must\n" +
 			"be drained (hactl drain NODE --wait). Guests that lie here get their \"Start at boot\" back. On the last node it removes what the site\n" +
-			"shares, too: /etc/pve/bascule, role, user, firewall rules.\n\n" +
+			"shares, too: /etc/pve/bascule, role, user, firewall rules. On a witness: gives its vote back, stops it, removes its files.\n\n" +
 			"No guest is stopped.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.reset(cmd.Context(), force) },
@@ -35,6 +37,9 @@ func (r *setupRun) reset(ctx context.Context, force bool) error {
 		return err
 	}
 	f := r.facts(ctx)
+	if !f.PVE {
+		return r.resetWitness(ctx, force)
+	}
 	common, err := r.existing(r.layout.Common())
 	if err != nil {
 		return err
@@ -47,6 +52,9 @@ func (r *setupRun) reset(ctx context.Context, force bool) error {
 	if err != nil {
 		return err
 	}
+	if p.Last {
+		p.Next = append(setup.AfterLast(common, f), p.Next...)
+	}
 	s, err := r.h.status(ctx)
 	answers := err == nil
 	switch {
@@ -57,13 +65,7 @@ func (r *setupRun) reset(ctx context.Context, force bool) error {
 			return err
 		}
 	}
-	for _, step := range p.Steps {
-		r.tell(r.h.out.wrapped("will  ", step.Title()))
-	}
-	if r.dry {
-		return nil
-	}
-	if err := r.h.asker(r.yes).agree(ctx, fmt.Sprintf("Take %s out?", f.Node)); err != nil {
+	if do, err := r.leaving(ctx, p, f.Node); err != nil || !do {
 		return err
 	}
 	if answers && !p.Last && !s.Etcd.External {
@@ -71,15 +73,56 @@ func (r *setupRun) reset(ctx context.Context, force bool) error {
 			return err
 		}
 	}
-	return r.locked(ctx, func() error {
-		if err := r.apply(ctx, p.Steps); err != nil {
+	return r.locked(ctx, func() error { return r.leave(ctx, p) })
+}
+
+// leaving says what will be done and asks. false: a dry run, which is at its end.
+func (r *setupRun) leaving(ctx context.Context, p setup.LeavePlan, node ha.NodeName) (bool, error) {
+	for _, step := range p.Steps {
+		r.tell(r.h.out.wrapped("will  ", step.Title()))
+	}
+	if r.dry {
+		return false, nil
+	}
+	return true, r.h.asker(r.yes).agree(ctx, fmt.Sprintf("Take %s out?", node))
+}
+
+// leave carries the plan out, and says what comes next.
+func (r *setupRun) leave(ctx context.Context, p setup.LeavePlan) error {
+	if err := r.apply(ctx, p.Steps); err != nil {
+		return err
+	}
+	for _, n := range p.Next {
+		r.tell(r.h.out.wrapped("next  ", n))
+	}
+	return nil
+}
+
+// resetWitness takes a witness out: a machine without Proxmox that is one by its own configuration, or has none any more. A node whose /etc/pve is
+// away is none: what the site shares cannot be changed there now.
+func (r *setupRun) resetWitness(ctx context.Context, force bool) error {
+	var conf *config.Config
+	node := ha.NodeName("this machine")
+	if _, err := r.machine.ReadFile(r.layout.Config()); err == nil {
+		if conf, err = config.Load(r.layout.Config()); err != nil {
 			return err
 		}
-		for _, n := range p.Next {
-			r.tell(r.h.out.wrapped("next  ", n))
+		if node = conf.Node; conf.Role != config.RoleWitness {
+			return fmt.Errorf("%s is no witness, and Proxmox's /etc/pve is not there: systemctl status pve-cluster; then run this again", node)
 		}
-		return nil
-	})
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	p := setup.MakeWitnessReset(conf, r.layout)
+	if do, err := r.leaving(ctx, p, node); err != nil || !do {
+		return err
+	}
+	if conf != nil && !conf.External() && !force {
+		if err := r.leaveStore(ctx, p, node); err != nil {
+			return fmt.Errorf("%w; if the site is gone for good, add --force", err)
+		}
+	}
+	return r.leave(ctx, p)
 }
 
 // leaveStore gives the vote back.

@@ -3,10 +3,12 @@ package setup
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bascule/config"
 	"bascule/ha"
+	"bascule/ha/setup/discover"
 )
 
 // LeavePlan is what remove and reset do.
@@ -36,21 +38,21 @@ func MakeRemove(node, self ha.NodeName, common []byte, joined Joined, l Layout) 
 		return p, fmt.Errorf("%w: %s, where you are, is no member; do this on a node that is", ErrLeave, self)
 	}
 	p.Steps = append(siteWithout(node, p, l), OwnConfig{Own{Node: self, Layout: l}})
-	p.Next = append(p.Next, fmt.Sprintf("on every other node: hactl join --update (members are %s now)", memberNames(p.Config.Members)))
+	p.Next = append(p.Next, others(p.Config, self)...)
 	p.Next = append(p.Next, twoLeft(p.Config)...)
 	return p, nil
 }
 
 // MakeReset plans this node's leaving, files and all. Of the last one everything goes.
 func MakeReset(node ha.NodeName, common []byte, joined Joined, l Layout) (LeavePlan, error) {
-	others := 0
+	more := 0
 	for n := range joined {
 		if n != node {
-			others++
+			more++
 		}
 	}
 	var p LeavePlan
-	p.Last = others == 0
+	p.Last = more == 0
 	if !p.Last {
 		var err error
 		if p, err = without(node, common, joined); err != nil {
@@ -63,12 +65,90 @@ func MakeReset(node ha.NodeName, common []byte, joined Joined, l Layout) (LeaveP
 			Gone{strings.TrimSuffix(l.Common(), "/basculed.yaml"), "the site's configuration"}, Gone{strings.TrimSuffix(l.Secret(""), "/"), "the site's keys and passwords"})
 	} else {
 		p.Steps = append(p.Steps, siteWithout(node, p, l)[1:]...)
-		p.Next = append(p.Next, fmt.Sprintf("on every other node (%s): hactl join --update", memberNames(p.Config.Members)))
+		p.Next = append(p.Next, others(p.Config, node)...)
 		p.Next = append(p.Next, twoLeft(p.Config)...)
 	}
-	p.Steps = append(p.Steps, Gone{l.Etc, "this node's configuration and keys"}, Gone{l.Data, "the store's data and the journal"}, Gone{l.Run, "sockets"})
-	p.Next = append(p.Next, "apt purge bascule removes the programs")
+	p.Steps = append(p.Steps, ownFiles(l)...)
+	p.Next = append(p.Next, purge)
 	return p, nil
+}
+
+const purge = "apt purge bascule removes the programs"
+
+// ownFiles removes what Bascule keeps on the machine itself.
+func ownFiles(l Layout) []Step {
+	return []Step{Gone{l.Etc, "this machine's configuration and keys"}, Gone{l.Data, "the store's data and the journal"}, Gone{l.Run, "sockets"}}
+}
+
+// MakeWitnessReset plans a witness's leaving, files and all. It has no Proxmox: what the site's nodes say of it stays with them until one of them
+// removes it. conf is its own configuration; nil: it is gone already.
+func MakeWitnessReset(conf *config.Config, l Layout) LeavePlan {
+	p := LeavePlan{Steps: append([]Step{NoUnit{UnitWitness}}, ownFiles(l)...)}
+	if conf != nil {
+		left := *conf
+		left.Members = slices.DeleteFunc(slices.Clone(conf.Members), func(m ha.Member) bool { return m.Name == conf.Node })
+		p.Config = &left
+		p.Next = append(p.Next, fmt.Sprintf("on a node, if the site goes on: hactl remove %s; if corosync's QDevice is here, too: pvecm qdevice remove. A new third vote: hactl init --witness HOST", conf.Node))
+	}
+	p.Next = append(p.Next, purge)
+	return p
+}
+
+// AfterLast says what outlives the site: its witnesses, which still hold keys, and corosync's quorum device, which is Proxmox's.
+func AfterLast(common []byte, f discover.Facts) (next []string) {
+	if c, err := ParseCommon(common); err == nil {
+		if conf, err := c.Config(); err == nil {
+			for _, w := range witnesses(conf) {
+				next = append(next, fmt.Sprintf("on the witness %s (%s): hactl reset --force", w.Name, w.Address))
+			}
+		}
+	}
+	if f.Corosync != nil && f.Corosync.Device != nil && f.Corosync.Device.Host != "" {
+		next = append(next, fmt.Sprintf("corosync keeps its QDevice on %s; if nothing else needs it: pvecm qdevice remove", f.Corosync.Device.Host))
+	}
+	return next
+}
+
+// DeviceStays says that corosync's quorum device is on a member that goes. It is Proxmox's, and Proxmox's command takes it away.
+func DeviceStays(node ha.NodeName, common []byte, f discover.Facts) []string {
+	c, err := ParseCommon(common)
+	if err != nil || f.Corosync == nil || f.Corosync.Device == nil {
+		return nil
+	}
+	conf, err := c.Config()
+	if err != nil {
+		return nil
+	}
+	if m, ok := conf.Member(node); !ok || f.Corosync.Device.Host != m.Address {
+		return nil
+	}
+	return []string{fmt.Sprintf("corosync's QDevice is on %s: pvecm qdevice remove, while both nodes are up; hactl init --witness HOST makes a new one", node)}
+}
+
+func witnesses(conf *config.Config) (out []ha.Member) {
+	for _, m := range conf.Members {
+		if m.Witness {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// others says what brings a changed common part to the other members. A witness has no /etc/pve: init writes its configuration from a node.
+func others(conf *config.Config, self ha.NodeName) (next []string) {
+	var nodes []ha.Member
+	for _, m := range conf.Members {
+		if m.Name != self && !m.Witness {
+			nodes = append(nodes, m)
+		}
+	}
+	if len(nodes) > 0 {
+		next = append(next, fmt.Sprintf("on every other node (%s): hactl join --update", memberNames(nodes)))
+	}
+	for _, w := range witnesses(conf) {
+		next = append(next, fmt.Sprintf("for the witness %s, on one node: hactl init --witness %s", w.Name, w.Address))
+	}
+	return next
 }
 
 // twoLeft warns of what would be refused at the beginning: two members without a third vote.

@@ -2,11 +2,14 @@ package setup
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"bascule/config"
 	"bascule/ha"
+	"bascule/ha/setup/discover"
 )
 
 func do(t *testing.T, sys *fakeSystem, steps []Step) {
@@ -141,5 +144,75 @@ func TestResetLeavesAnArmedGuard(t *testing.T) {
 	}
 	if err := Apply(t.Context(), first, p.Steps, func(Step, Outcome) {}); err == nil || !first.units[UnitGuard] || len(first.files[Standard.Config()]) == 0 {
 		t.Errorf("%v, units %v", err, first.units)
+	}
+}
+
+// twoWithWitness is a site of two nodes and a witness, whose corosync has its third vote there.
+func twoWithWitness(t *testing.T) (sys *fakeSystem, common []byte, facts discover.Facts) {
+	t.Helper()
+	sys = withCorosync()
+	facts = cluster("dmz", "10.0.L.", 1, "node1", "node2")
+	w := backup
+	initialise(t, sys, facts, Answers{Witness: &w})
+	facts.Corosync.Device = &discover.QDevice{Model: "net", Host: backup.Address}
+	return sys, sys.files[Standard.Common()], facts
+}
+
+// A witness has no Proxmox: what is said to bring a change to it must work there.
+func TestAWitnessIsUpdatedFromANode(t *testing.T) {
+	_, common, _ := twoWithWitness(t)
+	p, err := MakeReset("node2", common, Joined{"node1": "", "node2": ""}, Standard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := strings.Join(p.Next, "\n")
+	if !strings.Contains(next, "on every other node (node1): hactl join --update") || !strings.Contains(next, "hactl init --witness 10.0.0.9") {
+		t.Errorf("next:\n%s", next)
+	}
+}
+
+// When the last node goes, its witness and corosync's QDevice are not forgotten.
+func TestResetOfTheLastNamesWhatStays(t *testing.T) {
+	_, common, facts := twoWithWitness(t)
+	next := strings.Join(AfterLast(common, facts), "\n")
+	if !strings.Contains(next, "on the witness backup (10.0.0.9): hactl reset --force") || !strings.Contains(next, "pvecm qdevice remove") {
+		t.Errorf("next:\n%s", next)
+	}
+	if next := DeviceStays("backup", common, facts); len(next) != 1 || !strings.Contains(next[0], "pvecm qdevice remove") {
+		t.Errorf("removing the witness: %v", next)
+	}
+	if next := DeviceStays("node2", common, facts); len(next) > 0 {
+		t.Errorf("removing a node: %v", next)
+	}
+}
+
+// A witness is taken out without touching what it does not have: Proxmox's tree, its API, a guard.
+func TestResetOfAWitness(t *testing.T) {
+	sys, _, _ := twoWithWitness(t)
+	there := newFake()
+	maps.Copy(there.files, sys.remote)
+	there.files["/var/lib/bascule/etcd/member"] = []byte("data")
+	there.units[UnitWitness] = true
+	conf, err := config.Parse(Standard.Config(), there.files[Standard.Config()])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := MakeWitnessReset(conf, Standard)
+	if p.Config == nil || memberNames(p.Config.Members) != "node1, node2" {
+		t.Errorf("who gives its vote back: %+v", p.Config)
+	}
+	if !strings.Contains(strings.Join(p.Next, "\n"), "hactl remove backup") {
+		t.Errorf("next: %v", p.Next)
+	}
+	for _, again := range []LeavePlan{p, MakeWitnessReset(nil, Standard)} {
+		do(t, there, again.Steps)
+		if len(there.files) > 0 || there.units[UnitWitness] {
+			t.Errorf("left: %v %v", slices.Sorted(maps.Keys(there.files)), there.units)
+		}
+	}
+	for _, line := range there.argv {
+		if !strings.HasPrefix(line, "systemctl ") {
+			t.Errorf("a witness has no %s", line)
+		}
 	}
 }

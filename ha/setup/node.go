@@ -186,7 +186,7 @@ func MakeJoin(f discover.Facts, a Answers, common []byte, joined Joined, hasStor
 		p.Next = append(p.Next, moreVoters(conf, p.Config, f.Node)...)
 	}
 	if p.Added || len(a.Devices) > 0 {
-		p.Next = append(p.Next, fmt.Sprintf("on every other node (%s): hactl join --update", memberNames(p.Config.Members)))
+		p.Next = append(p.Next, others(p.Config, f.Node)...)
 	}
 	return p, nil
 }
@@ -233,10 +233,10 @@ func (s *site) moveInitial(c *Common, conf *config.Config, joined Joined, hasSto
 			stay = append(stay, v.Name)
 		}
 	}
-	others := 0
+	more := 0
 	for name := range joined {
 		if name != s.facts.Node {
-			others++
+			more++
 		}
 	}
 	if len(stay) > 0 {
@@ -244,7 +244,7 @@ func (s *site) moveInitial(c *Common, conf *config.Config, joined Joined, hasSto
 		s.choose("store", "this node is let in anew", "it formed the store, its data are gone and %s has them: a second store must not form", stay[0])
 		return true, nil
 	}
-	if others > 0 {
+	if more > 0 {
 		return false, fmt.Errorf("%w: this node formed the store and has lost its data, and no other voter has joined; restore a backup (docs/operate.md)", ErrFacts)
 	}
 	return false, nil
