@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,10 +57,19 @@ func whyNotStop(s api.Status) string {
 		}
 	}
 	if need := len(s.Etcd.Voters)/2 + 1; voter && others < need {
-		return fmt.Sprintf("without this voter the store would stop: of the %d voters only %s answer, and %d are needed",
-			len(s.Etcd.Voters), strings.Join(s.Etcd.Answering, ", "), need)
+		return fmt.Sprintf("without this voter the store would stop: of the %d voters %s answer, and %d must without this one; %s",
+			len(s.Etcd.Voters), strings.Join(s.Etcd.Answering, ", "), need, whatFirst(s.Etcd))
 	}
 	return ""
+}
+
+// whatFirst says how a voter becomes one that the store can be without.
+func whatFirst(e api.Etcd) string {
+	silent := slices.DeleteFunc(slices.Clone(e.Voters), func(v string) bool { return slices.Contains(e.Answering, v) })
+	if len(silent) > 0 {
+		return fmt.Sprintf("bring %s back first (power, network, systemctl status basculed)", strings.Join(silent, ", "))
+	}
+	return "two voters bear the loss of none: give the store a third one first, on a node more or on a small machine (hactl init --witness HOST)"
 }
 
 // guardStopCheck asks the guard. One that does not run may be stopped; one that runs and does not answer, or is too old to say, may not.
