@@ -15,12 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bascule/fencing"
+	"bascule/fencing/fencingtest/realvm"
 	"bascule/ha"
 )
 
 // The kernel's SCSI disks, over SG_IO, with PREEMPT AND ABORT and APTPL.
 func TestGuestDiskFenced(t *testing.T) {
-	guest1(t)
+	realvm.Inside(t)
 	l := newLIO(t, "disk1", "bascule-1")
 	a, b := newNode(t, "node1", l.attach("a")), newNode(t, "node2", l.attach("b"))
 	devA, devB := a.settings["luns"], b.settings["luns"]
@@ -79,7 +80,7 @@ func mustRead(n *node, clients []string) error {
 
 // The holder of the reservation is fenced: the reservation goes over.
 func TestGuestDiskHolder(t *testing.T) {
-	guest1(t)
+	realvm.Inside(t)
 	l := newLIO(t, "disk2", "bascule-2")
 	a, b := newNode(t, "node1", l.attach("a")), newNode(t, "node2", l.attach("b"))
 	a.mustRegister()
@@ -128,7 +129,7 @@ blacklist {
 
 // A map of dm-multipath with two paths, through mpathpersist and multipathd.
 func TestGuestMultipath(t *testing.T) {
-	guest1(t)
+	realvm.Inside(t)
 	l := newLIO(t, "disk3", "bascule-3")
 	one, two := l.attach("a1"), l.attach("a2")
 	b := newNode(t, "node2", l.attach("b"))
@@ -201,7 +202,7 @@ func realDevice(name string) string {
 
 // The initiator in user space against LIO's iSCSI target, which keeps registrations over sessions.
 func TestGuestPortal(t *testing.T) {
-	guest1(t)
+	realvm.Inside(t)
 	l := newLIO(t, "disk4", "bascule-4")
 	b := newNode(t, "node2", l.attach("b")) // the victim has it attached by the kernel
 	w := newNode(t, "witness", "iscsi://127.0.0.1:3260/"+l.export("w", InitiatorName("witness"))+"/0")
@@ -251,7 +252,7 @@ func (l *lio) restart(name string, notes []byte, initiators ...string) {
 
 // A target that loses its power after a fencing: with what it noted the victim stays out, without everybody is in.
 func TestGuestPortalPowerLoss(t *testing.T) {
-	guest1(t)
+	realvm.Inside(t)
 	l := newLIO(t, "disk5", "bascule-5")
 	initiators := []string{InitiatorName("node1"), InitiatorName("node2")}
 	url := "iscsi://127.0.0.1:3260/" + l.export("p", initiators...) + "/0"

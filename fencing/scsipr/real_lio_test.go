@@ -24,12 +24,6 @@ type lio struct {
 	serial string
 }
 
-func guest1(t *testing.T) {
-	if os.Getenv(guestMark) == "" {
-		t.Skip("runs in the machine of TestRealKernelDisks")
-	}
-}
-
 func newLIO(t *testing.T, name, serial string) *lio {
 	l := &lio{t, name, serial}
 	l.check(os.WriteFile("/run/"+name, make([]byte, 4<<20), 0o600))
