@@ -18,6 +18,7 @@
 #   make peer-scenarios DIR=...  another system's regression suite, played here
 #   make pve-conformance  the lab's Proxmox against what was recorded of a real one (SHARED=directory that has pve/; 1 minute)
 #   make fencing-real     every fencing method against the real thing (about 6 minutes; installs packages)
+#   make storage-real     what is said and done about storages, against real ones (about 5 minutes; installs packages)
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 
 GO       ?= go
@@ -46,7 +47,7 @@ LAB_PKGS  = $(shell { $(GO) list -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}
 	$(GO) list -tags lab -f '{{.ImportPath}} {{.GoFiles}}{{.TestGoFiles}}{{.XTestGoFiles}}' ./...; } | sort | uniq -u | cut -d' ' -f1 | sort -u)
 
 .DEFAULT_GOAL := build
-.PHONY: build lab deb deb-check install-test test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real e2e e2e-some init-demo demo bench-failover bench-load cold-start idle fuzz clean
+.PHONY: build lab deb deb-check install-test test format vet staticcheck units race race-lab sim sim-ci sim-mutants sim-mutants-some sim-cover peer-scenarios pve-conformance fencing-real storage-real e2e e2e-some init-demo demo bench-failover bench-load cold-start idle fuzz clean
 
 # The compiler knows best what is up to date.
 build:
@@ -151,6 +152,10 @@ pve-conformance:
 # Every fencing method against the real thing; installs Debian packages.
 fencing-real:
 	bash tests/fencingreal/run.sh
+
+# The same for storages: Ceph, LVM on iSCSI through multipath in a virtual machine, file systems on loop devices.
+storage-real:
+	bash tests/fencingreal/run.sh storage
 
 # Needs a quiet machine: the tests have deadlines. A failed test keeps its lab's directory and says where.
 # One lab at a time: a second one would take the processor away from the first.

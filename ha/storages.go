@@ -55,6 +55,14 @@ type StoragePlace struct {
 // Volume is a disk of a guest on one of Proxmox's storages, by its name there: vm-101-disk-0.
 type Volume struct{ Storage, Name string }
 
+// ActiveVolume is a guest's logical volume that a node's kernel has mapped ("active" in LVM's words).
+type ActiveVolume struct {
+	Guest       VMID
+	Group, Name string   // sanvg, vm-101-disk-0
+	UUID        string   // the kernel's mark of it: "LVM-" and 64 characters
+	Above       []string // what this kernel has built on it: a file system, another device
+}
+
 // StorageLook is the answer to one look.
 type StorageLook struct {
 	Storage string

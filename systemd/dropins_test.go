@@ -31,25 +31,43 @@ var fencingDropIns = map[string]struct {
 	}},
 }
 
-// The storages' drop-in lets disks be read, and nothing else.
-func TestStorageDropIn(t *testing.T) {
+// storageDropIns are the storages' drop-ins, and all that each may change: disks may be read, and volumes deactivated.
+var storageDropIns = map[string]unit{
+	"block.conf": {"Unit.After": {"iscsid.service open-iscsi.service multipathd.service"}, "Service.PrivateDevices": {"no"},
+		"Service.DeviceAllow": {"block-sd r", "block-device-mapper r"}},
+	"deactivate.conf": {"Service.PrivateDevices": {"no"}, "Service.DeviceAllow": {"/dev/mapper/control rw"}, "Service.CapabilityBoundingSet": {"CAP_SYS_ADMIN"}},
+}
+
+func TestStorageDropIns(t *testing.T) {
 	files, err := filepath.Glob("storage/*")
-	if err != nil || !slices.Equal(files, []string{"storage/block.conf"}) {
-		t.Fatalf("%v, %v", files, err)
+	if err != nil || len(files) != len(storageDropIns) {
+		t.Fatalf("%v, %v: this test knows %d drop-ins", files, err, len(storageDropIns))
 	}
-	want := unit{"Unit.After": {"iscsid.service open-iscsi.service multipathd.service"}, "Service.PrivateDevices": {"no"},
-		"Service.DeviceAllow": {"block-sd r", "block-device-mapper r"}}
-	u := parseUnit(t, files[0])
-	for key, values := range u {
-		if !slices.Equal(values, want[key]) {
-			t.Errorf("%s = %q, want %q", key, values, want[key])
+	page := read(t, filepath.Join("..", "docs", "storage.md"))
+	for name, want := range storageDropIns {
+		u := parseUnit(t, filepath.Join("storage", name))
+		for key, values := range u {
+			if !slices.Equal(values, want[key]) {
+				t.Errorf("%s: %s = %q, want %q", name, key, values, want[key])
+			}
+		}
+		if len(u) != len(want) {
+			t.Errorf("%s sets %d things, want %d", name, len(u), len(want))
+		}
+		if !strings.Contains(page, "systemd/storage/"+name) {
+			t.Errorf("docs/storage.md does not tell of %s", name)
 		}
 	}
-	if len(u) != len(want) {
-		t.Errorf("it sets %d things, want %d", len(u), len(want))
+}
+
+// systemd takes them.
+func TestVerifyStorageDropIns(t *testing.T) {
+	together := copyUnits(t)
+	for name := range storageDropIns {
+		write(t, filepath.Join(together, daemon+".d", name), read(t, filepath.Join("storage", name)))
 	}
-	if page := read(t, filepath.Join("..", "docs", "storage.md")); !strings.Contains(page, "systemd/storage/block.conf") {
-		t.Error("docs/storage.md does not tell of it")
+	if got := verify(together, daemon); got != "" {
+		t.Errorf("%s with the storages' drop-ins: %s", daemon, got)
 	}
 }
 

@@ -112,6 +112,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if !a.cfg.Node.Witness {
 		g.Go(func() error { return a.lookLoop(ctx) })
 		g.Go(func() error { return a.storageLoop(ctx) })
+		g.Go(func() error { return a.volumeLoop(ctx) })
 		g.Go(func() error { return a.corosyncLoop(ctx) })
 		g.Go(func() error { return a.guardLoop(ctx) })
 	} else {

@@ -164,6 +164,10 @@ func (p fakeProxmox) Inventory(ctx context.Context) (ha.Inventory, error) {
 		}
 		inv.Storages = []ha.StorageReport{{Name: "ceph", Type: "rbd", Shared: true, Active: p.m.storage}}
 		inv.Places = []ha.StoragePlace{{Name: "ceph", Type: "rbd"}}
+		if p.w.lvm {
+			inv.Storages = append(inv.Storages, ha.StorageReport{Name: "san", Type: "lvm", Shared: true, Active: true})
+			inv.Places = append(inv.Places, ha.StoragePlace{Name: "san", Type: "lvm", VG: "sanvg"})
+		}
 		for _, id := range sortedKeys(p.w.guests) {
 			if g := p.w.guests[id]; g.at == p.m.name {
 				inv.Guests = append(inv.Guests, ha.GuestSeen{ID: id, Kind: g.kind, Name: fmt.Sprintf("web%d", id), Protected: g.protected, Running: g.on[p.m.name],

@@ -85,11 +85,14 @@ type Executor interface {
 
 // Storages is this node's own way to its storages (ha/storage). Look answers when ctx ends, whatever the storage does, and never begins a
 // look at one where an earlier one has not come back. Held lists what this kernel still has mounted of a guest. Clear takes away what clients at
-// these addresses, proven dead, left on images.
+// these addresses, proven dead, left on images. Active lists the guests' logical volumes that this kernel has mapped, of whatever group, without touching a
+// storage; Deactivate takes such a mapping away, and fails where anybody has the volume open.
 type Storages interface {
 	Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook
 	Held(id ha.VMID) []string
 	Clear(ctx context.Context, p ha.StoragePlace, images, dead []string) (did []string, err error)
+	Active() []ha.ActiveVolume
+	Deactivate(ctx context.Context, v ha.ActiveVolume) error
 }
 
 // Recorder keeps decisions so that they can be replayed (ha/journal). It never blocks.

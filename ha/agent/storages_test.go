@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,12 +21,14 @@ type fakeStorages struct {
 	held    []string // what the kernels still have mounted of any guest
 	cleared []string // what was cleared, as asked for
 	how     map[ha.NodeName]string
-	open    map[ha.NodeName]int // looks under way
-	all     map[ha.NodeName]int // looks begun
+	mapped  map[ha.NodeName][]ha.ActiveVolume // what each kernel has mapped
+	inUse   map[string]bool                   // volumes that somebody has open, by name
+	open    map[string]int                    // looks under way
+	all     map[ha.NodeName]int               // looks begun
 }
 
 func newFakeStorages(t *testing.T) *fakeStorages {
-	return &fakeStorages{t: t, how: map[ha.NodeName]string{}, open: map[ha.NodeName]int{}, all: map[ha.NodeName]int{}}
+	return &fakeStorages{t: t, how: map[ha.NodeName]string{}, mapped: map[ha.NodeName][]ha.ActiveVolume{}, inUse: map[string]bool{}, open: map[string]int{}, all: map[ha.NodeName]int{}}
 }
 
 func (f *fakeStorages) set(how string, nodes ...ha.NodeName) {
@@ -55,16 +58,17 @@ type storagesAt struct {
 func (s storagesAt) Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook {
 	f := s.f
 	f.mu.Lock()
-	f.open[s.n]++
+	key := p.Name + " of " + string(s.n)
+	f.open[key]++
 	f.all[s.n]++
-	if f.open[s.n] > 1 {
-		f.t.Errorf("%d looks at one storage of %s at once", f.open[s.n], s.n)
+	if f.open[key] > 1 {
+		f.t.Errorf("%d looks at storage %s at once", f.open[key], key)
 	}
 	how := f.how[s.n]
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
-		f.open[s.n]--
+		f.open[key]--
 		f.mu.Unlock()
 	}()
 	out := ha.StorageLook{Storage: p.Name}
@@ -94,6 +98,24 @@ func (s storagesAt) Clear(_ context.Context, p ha.StoragePlace, images, dead []s
 	defer s.f.mu.Unlock()
 	s.f.cleared = append(s.f.cleared, fmt.Sprint(s.n, " ", p.Name, images, dead))
 	return nil, errors.New("no answer") // which stops no start
+}
+
+// Active is the agent's port.
+func (s storagesAt) Active() []ha.ActiveVolume {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	return slices.Clone(s.f.mapped[s.n])
+}
+
+// Deactivate is the agent's port: the kernel refuses what is open.
+func (s storagesAt) Deactivate(_ context.Context, v ha.ActiveVolume) error {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	if s.f.inUse[v.Name] {
+		return errors.New("device or resource busy")
+	}
+	s.f.mapped[s.n] = slices.DeleteFunc(s.f.mapped[s.n], func(m ha.ActiveVolume) bool { return m.UUID == v.UUID })
+	return nil
 }
 
 // startLooking starts all agents with eyes for storages.

@@ -26,6 +26,7 @@ import (
 // world is a cluster of up to three machines in a bubble of virtual time: one store, one Proxmox cluster, and the real agents. It
 // watches the safety rules on its own and fails a test that breaks one, whatever the test looks at.
 type world struct {
+	lvm   bool // there is a shared volume group "sanvg", too
 	t     *testing.T
 	ctx   context.Context
 	end   context.CancelFunc
