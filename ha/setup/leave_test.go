@@ -9,6 +9,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha"
+	"bascule/ha/pve"
 	"bascule/ha/setup/discover"
 )
 
@@ -154,7 +155,7 @@ func twoWithWitness(t *testing.T) (sys *fakeSystem, common []byte, facts discove
 	facts = cluster("dmz", "10.0.L.", 1, "node1", "node2")
 	w := backup
 	initialise(t, sys, facts, Answers{Witness: &w})
-	facts.Corosync.Device = &discover.QDevice{Model: "net", Host: backup.Address}
+	facts.Corosync.Device = &pve.QDevice{Model: "net", Host: backup.Address}
 	return sys, sys.files[Standard.Common()], facts
 }
 
