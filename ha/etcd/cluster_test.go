@@ -43,7 +43,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 }
 
 // hang is a context that only guards against hanging.
-func hang(t *testing.T) context.Context { return within(t, 2*waittest.Hang) }
+func hang(t *testing.T) context.Context { return within(t, 5*waittest.Hang) }
 
 // lab is a cluster of voters on loopback addresses.
 type lab struct {
@@ -201,7 +201,7 @@ func (w *testLog) Write(p []byte) (int, error) {
 // until polls.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(5 * waittest.Hang) // a change of voters that was broken off keeps others away for two minutes
+	deadline := time.After(10 * waittest.Hang) // a change of voters that was broken off keeps others away for two minutes
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

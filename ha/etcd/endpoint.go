@@ -19,7 +19,8 @@ import (
 
 // Times of one connection.
 const (
-	connectLimit   = time.Second            // one attempt to connect, TLS included
+	connectLimit   = time.Second            // one attempt to connect, without TLS
+	shakeLimit     = 10 * time.Second       // with it: a busy machine takes its time, and to begin anew would cost both ends more of it
 	connectFirst   = 100 * time.Millisecond // pause after the first failed attempt
 	connectSlowest = time.Second            // longest pause
 	// gRPC allows no shorter pings than 10 s. What stalls earlier is noticed by the calls, see failed.
@@ -47,7 +48,7 @@ type endpoint struct {
 func newEndpoint(at place, tc *tls.Config, x *External, cluster *identity, lg *zap.Logger) (*endpoint, error) {
 	e := &endpoint{name: at.name, address: at.address, conns: map[net.Conn]struct{}{}}
 	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
-		var d net.Dialer
+		d := net.Dialer{Timeout: connectLimit}
 		c, err := d.DialContext(ctx, "tcp", at.dial)
 		if err != nil {
 			return nil, err
@@ -63,7 +64,7 @@ func newEndpoint(at place, tc *tls.Config, x *External, cluster *identity, lg *z
 			grpc.WithContextDialer(dialer),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: connectFirst, Multiplier: 1.6, Jitter: 0.2, MaxDelay: connectSlowest},
-				MinConnectTimeout: connectLimit,
+				MinConnectTimeout: shakeLimit,
 			}),
 		),
 	})

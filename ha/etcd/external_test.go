@@ -70,7 +70,7 @@ func newElsewhere(t *testing.T, members int, election time.Duration) *elsewhere 
 	for _, e := range x.servers {
 		select {
 		case <-e.Server.ReadyNotify():
-		case <-time.After(2 * waittest.Hang):
+		case <-time.After(5 * waittest.Hang):
 			t.Fatal("the external etcd does not come up")
 		}
 	}

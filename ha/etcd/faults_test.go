@@ -55,6 +55,17 @@ func (l *lab) renewPastASilentEndpoint(t *testing.T, lease ha.LeaseID) (time.Dur
 	return took, favourite && err == nil
 }
 
+// Two busy machines take their time for a handshake; an attempt that is broken off and begun anew costs both more of it, again and again.
+func TestASlowHandshakeIsAwaited(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1)
+	l.ready(l.open("node1"))
+	p := newProxy(t, hostPort(l.host(250), l.ports[1]), hostPort(l.host(1), l.ports[1]))
+	p.slow.Store(int64(3 * time.Second))
+	s := l.client(t, []Voter{{Name: "proxied", Address: l.host(250)}})
+	l.ready(s)
+}
+
 func TestTheOwnMemberIsReachedAtItsBindAddress(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)

@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	wal.SegmentSizeBytes = 1 << 20 // etcd allocates two of them for every member: 64 MB each
 	// A test's time goes into waiting for leases, elections and admissions. (The command line may say otherwise.)
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "5"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m,

@@ -5,13 +5,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // proxy forwards a port and can break what passes through it.
 type proxy struct {
 	l      net.Listener
 	target string
-	refuse atomic.Bool // close whatever comes
+	refuse atomic.Bool  // close whatever comes
+	slow   atomic.Int64 // nanoseconds until the server's first word is passed on
 	mu     sync.Mutex
 	pairs  map[*pair]struct{}
 }
@@ -56,7 +58,7 @@ func (p *proxy) accept() {
 		p.pairs[pr] = struct{}{}
 		p.mu.Unlock()
 		go pr.copy(s, c, &pr.dropUp)
-		go pr.copy(c, s, &pr.dropDown)
+		time.AfterFunc(time.Duration(p.slow.Load()), func() { pr.copy(c, s, &pr.dropDown) })
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	testTTL  = 10 * time.Minute // of leases that are not to end by themselves
+	testTTL  = 30 * time.Minute // of leases that are not to end by themselves
 	lostCall = 3 * time.Second  // deadline of a call whose answer is lost
 	attempts = 10               // of what a stalled machine may have spoilt
 )

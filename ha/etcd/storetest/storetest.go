@@ -15,8 +15,8 @@ import (
 
 // partLimit and untilLimit only guard against hanging.
 const (
-	partLimit  = 5 * time.Minute
-	untilLimit = 2 * time.Minute
+	partLimit  = 15 * time.Minute
+	untilLimit = 5 * time.Minute
 )
 
 // Store is the store port.

@@ -19,6 +19,8 @@ type flow struct {
 	mu        sync.Mutex
 	near, far *net.TCPConn
 	lost      string         // the node whose power went while the connection was open
+	shaking   bool           // the server's half is being opened
+	died      bool           // the server's node lost its power meanwhile
 	idle      map[*pipe]bool // directions whose sender has gone while nothing passed
 	broken    chan struct{}  // closed when one side failed
 	breakOnce sync.Once
@@ -104,15 +106,19 @@ func (f *flow) connect(port uint16) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	target := netip.AddrPortFrom(f.sw.nodes[f.dst].Bind, port)
+	f.mu.Lock()
+	f.shaking = true
+	f.mu.Unlock()
 	conn, err := d.DialContext(ctx, "tcp4", target.String())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shaking = false
 	if err != nil {
 		return false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.far = conn.(*net.TCPConn)
-	if !f.sw.fabric.powered(f.dst) {
-		f.lost = f.dst // its power went during the handshake
+	if f.died || !f.sw.fabric.powered(f.dst) {
+		f.lost = f.dst // its power went during the handshake, and may be back
 	}
 	return true
 }
@@ -174,7 +180,8 @@ func (f *flow) losePower(node string) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	// A connection that waits for its handshake has nothing to lose at the server's end.
+	// A connection that waits for its handshake has nothing to lose at the server's end; one in the middle of it may be open there.
+	f.died = f.died || f.shaking && node == f.dst
 	if f.far != nil || node == f.src {
 		f.lost = node
 		f.unblock()
