@@ -160,12 +160,12 @@ storage-real:
 # Needs a quiet machine: the tests have deadlines. A failed test keeps its lab's directory and says where.
 # One lab at a time: a second one would take the processor away from the first.
 e2e: lab
-	$(GO) test -count=1 -tags e2e -parallel 1 -timeout 20m ./tests/lab/e2e
+	$(GO) test -count=1 -tags e2e -parallel 1 -timeout 60m ./tests/lab/e2e
 	$(GO) test -count=1 -tags e2e -run TestJumboFramesVanish ./ha/setup/doctor/gather
 
-# What make test has time for.
+# What make test has time for, in labs that do not mind a slow machine: two at once, which mostly wait.
 e2e-some: lab
-	$(GO) test -count=1 -tags e2e -parallel 1 -timeout 15m -run 'TestDeadStore|TestDaemonCrash|TestLyingBMC' ./tests/lab/e2e
+	$(GO) test -count=1 -tags e2e -parallel 2 -timeout 30m -run 'TestDeadStore|TestDaemonCrash|TestLyingBMC' ./tests/lab/e2e
 
 # hactl init and join on bare nodes, a death, hactl remove: every command with what it prints, and the seconds.
 init-demo: lab

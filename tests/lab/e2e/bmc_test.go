@@ -20,7 +20,8 @@ import (
 // A BMC that says "done" and does nothing, and a node that lives on without network and without a watchdog: only a
 // person can free its guests.
 func TestLyingBMCWithoutWatchdog(t *testing.T) {
-	b := up(t, lab.Options{Watchdog: "none"})
+	t.Parallel()
+	b := up(t, calm(lab.Options{Watchdog: "none"}))
 	victim := b.plain()
 	guests := b.guestsOn(victim)
 	asked := b.other(victim)
@@ -51,28 +52,33 @@ func TestLyingBMCWithoutWatchdog(t *testing.T) {
 // mustSayLie checks that the status names the lying device, what it does and the next command.
 func (b *bed) mustSayLie(asked, victim string) {
 	b.t.Helper()
-	s, err := b.status(b.ctx, asked)
-	b.must(err)
-	if _, ok := critical(s, victim+"-bmc", "hactl confirm-off "+victim); !ok {
-		b.t.Errorf("the status of %s has no critical problem with %s-bmc and the next command: %+v", asked, victim, s.Problems)
-	}
-	lie := slices.ContainsFunc(s.Problems, func(p api.Problem) bool {
-		text := p.What + " " + p.Why
-		return p.Severity == api.Critical && strings.Contains(text, victim+"-bmc") && (strings.Contains(text, "runs on") || strings.Contains(text, "still reads"))
+	b.within(5*time.Second, "the status names the lie", func(ctx context.Context) error {
+		s, err := b.status(ctx, asked)
+		if err != nil {
+			return err
+		}
+		if _, ok := critical(s, victim+"-bmc", "hactl confirm-off "+victim); !ok {
+			return fmt.Errorf("the status of %s has no critical problem with %s-bmc and the next command: %+v", asked, victim, s.Problems)
+		}
+		if !slices.ContainsFunc(s.Problems, func(p api.Problem) bool {
+			text := p.What + " " + p.Why
+			return p.Severity == api.Critical && strings.Contains(text, victim+"-bmc") && (strings.Contains(text, "runs on") || strings.Contains(text, "still reads"))
+		}) {
+			return fmt.Errorf("the status of %s does not say that %s runs on although %s-bmc said that it is off: %+v", asked, victim, victim, s.Problems)
+		}
+		text, code := b.hactl(asked, "status")
+		flat := strings.Join(strings.Fields(text), " ")
+		if code != 1 || !strings.Contains(flat, victim+"-bmc") || !strings.Contains(flat, "hactl confirm-off "+victim) {
+			return fmt.Errorf("hactl status ends with %d and says:\n%s", code, text)
+		}
+		return nil
 	})
-	if !lie {
-		b.t.Errorf("the status of %s does not say that %s runs on although %s-bmc said that it is off: %+v", asked, victim, victim, s.Problems)
-	}
-	text, code := b.hactl(asked, "status")
-	flat := strings.Join(strings.Fields(text), " ")
-	if code != 1 || !strings.Contains(flat, victim+"-bmc") || !strings.Contains(flat, "hactl confirm-off "+victim) {
-		b.t.Errorf("hactl status ends with %d and says:\n%s", code, text)
-	}
 }
 
 // The same with a watchdog: the node ends its guests itself, and time proves it.
 func TestLyingBMCWithWatchdog(t *testing.T) {
-	b := up(t, lab.Options{})
+	t.Parallel()
+	b := up(t, calm(lab.Options{}))
 	victim := b.plain()
 	guests := b.guestsOn(victim)
 	b.must(b.BMC(b.ctx, victim, "says-done"))
@@ -94,7 +100,9 @@ func TestLyingBMCWithWatchdog(t *testing.T) {
 		if !last.Before(first) {
 			t.Errorf("guest %d ran on %s until %s and elsewhere from %s on", id, victim, last.Format(clock), first.Format(clock))
 		}
-		if first.Sub(gone) < timing.SelfFence()-logSlack {
+		// The guard's line may be late on a busy machine; then the cut, before which the last renewal was sent, tells how long W at least had.
+		since := first.Sub(cut.Add(timing.LeaseTTL - timing.RenewEvery - timing.RenewTimeout))
+		if max(first.Sub(gone)+logSlack, since) < timing.SelfFence() {
 			t.Errorf("guest %d was recovered %s after the lease's end; W is %s", id, first.Sub(gone), timing.SelfFence())
 		}
 	}

@@ -92,7 +92,7 @@ func (b *bed) powerless(node string) bool {
 // power as its operator would, so that the rest of the test says something.
 func (b *bed) healthyOrStuck(node string, limit time.Duration) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, limit)
+	ctx, cancel := context.WithTimeout(b.ctx, max(limit, patience))
 	defer cancel()
 	err := lab.Await(ctx, "the lab is healthy", b.Healthy)
 	if err == nil {

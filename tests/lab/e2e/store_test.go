@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,7 +18,8 @@ import (
 // A store that is dead for everybody stops no guest: the nodes promise each other not to recover their guests, over gossip's own
 // encrypted connections. When it is back all re-arms by itself.
 func TestDeadStoreStopsNoGuest(t *testing.T) {
-	b := up(t, lab.Options{})
+	t.Parallel()
+	b := up(t, calm(lab.Options{}))
 	before := map[string][]int{}
 	for _, n := range b.Names() {
 		before[n] = b.guestsOn(n)
@@ -34,21 +36,29 @@ func TestDeadStoreStopsNoGuest(t *testing.T) {
 	}
 	b.throughout(15*time.Second, "every guest runs on where it is", still)
 	for _, n := range b.Names() {
-		s, err := b.status(b.ctx, n)
-		b.must(err)
-		if _, ok := critical(s, "store", "nothing is started"); !ok {
-			t.Errorf("%s does not say that the store is away: %+v", n, s.Problems)
-		}
-		for _, g := range s.Guests {
-			if g.State != ha.GuestFrozen {
-				t.Errorf("%s shows guest %d as %s (%s), not frozen", n, g.VMID, g.State, g.Reason)
+		b.within(5*time.Second, n+" says that the store is away, and freezes all", func(ctx context.Context) error {
+			s, err := b.status(ctx, n)
+			if err != nil {
+				return err
 			}
+			if _, ok := critical(s, "store", "nothing is started"); !ok {
+				return fmt.Errorf("%s does not say that the store is away: %+v", n, s.Problems)
+			}
+			for _, g := range s.Guests {
+				if g.State != ha.GuestFrozen {
+					return fmt.Errorf("%s shows guest %d as %s (%s), not frozen", n, g.VMID, g.State, g.Reason)
+				}
+			}
+			return still(ctx)
+		})
+	}
+	b.within(5*time.Second, "hactl status says on whose word the guests run", func(ctx context.Context) error {
+		if text, _ := b.hactl(b.Names()[0], "status"); !strings.Contains(strings.Join(strings.Fields(text), " "), "promised") {
+			return errors.New(text)
 		}
-	}
-	if text, _ := b.hactl(b.Names()[0], "status"); !strings.Contains(strings.Join(strings.Fields(text), " "), "promised") {
-		t.Errorf("hactl status does not say on whose word the guests run:\n%s", text)
-	}
-	b.throughout(30*time.Second, "every guest runs on where it is", still)
+		return still(ctx)
+	})
+	b.throughout(40*time.Second, "every guest runs on where it is", still) // beyond any lease that there was
 	b.must(b.Etcd(b.ctx, true))
 	t.Logf("all in order again %s after the store's return", b.healthy(60*time.Second))
 	b.throughout(5*time.Second, "every guest runs on where it is", still)
