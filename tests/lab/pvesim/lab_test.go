@@ -2,6 +2,7 @@ package pvesim
 
 import (
 	"crypto/tls"
+	stdflag "flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -21,6 +22,9 @@ import (
 
 func TestMain(m *testing.M) {
 	RunChild()
+	if err := stdflag.Set("test.parallel", "6"); err != nil { // they mostly wait for workers; the command line may say otherwise
+		panic(err)
+	}
 	status := m.Run()
 	if *printsResult {
 		status = printResult(status)
@@ -75,7 +79,7 @@ func newTestLab(t *testing.T, prefix string, n int, change func(*Options)) *test
 		t.Fatal(err)
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	lab := &testLab{Cluster: c, t: t, client: &http.Client{Transport: transport, Timeout: 20 * time.Second}}
+	lab := &testLab{Cluster: c, t: t, client: &http.Client{Transport: transport, Timeout: 2 * waittest.Hang}}
 	c.now = func() time.Time { return time.Now().Add(time.Duration(lab.ahead.Load())) }
 	t.Cleanup(func() {
 		for _, node := range c.order {
@@ -170,7 +174,7 @@ func (l *testLab) guest(g GuestSpec) {
 
 func (l *testLab) eventually(what string, ok func() bool) {
 	l.t.Helper()
-	waittest.Until(l.t, 10*time.Second, what, ok)
+	waittest.Until(l.t, waittest.Hang, what, ok)
 }
 
 // do calls with the daemon's token.
