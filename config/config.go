@@ -36,6 +36,7 @@ type Config struct {
 	Guard          Guard            `yaml:"guard" doc:"The guard (bascule-guard.service): it holds the watchdog and ends this node's guests when the permit ends."`
 	Proxmox        Proxmox          `yaml:"proxmox" doc:"This node's own Proxmox VE API and configuration tree. A witness needs none of it."`
 	Protect        Protect          `yaml:"protect" doc:"Which guests Bascule protects: those that match any of these. Guests managed by Proxmox's own HA are always refused."`
+	Recovery       Recovery         `yaml:"recovery" doc:"What is done for guests whose own node lives."`
 	Limits         Limits           `yaml:"limits" doc:"Retries, and how much happens at once."`
 	Fencing        Fencing          `yaml:"fencing" doc:"How a dead node is switched off, and proven off, before its guests start elsewhere."`
 	Alerts         Alerts           `yaml:"alerts" doc:"Where alerts go besides the log."`
@@ -143,6 +144,11 @@ func (p Protect) Choice() ha.Protect {
 		out.VMIDs = append(out.VMIDs, ha.VMID(id))
 	}
 	return out
+}
+
+// Recovery says what is done by itself for guests of nodes that live. All members must say the same: whoever leads decides.
+type Recovery struct {
+	LeaveLostStorage bool `yaml:"leave_lost_storage" default:"true" doc:"Guests leave a living node that has lost one of their storages: they are stopped there and started where it works. false: they stay, and hactl status says so; guests of nodes that die are recovered all the same."`
 }
 
 // Limits bounds retries and parallel work.

@@ -79,7 +79,7 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 		Node: node.Config{Self: cfg.Node, Incarnation: h.incarnation, Timing: cfg.Timing(), MaxRestart: cfg.Limits.MaxRestart,
 			ParallelStarts: cfg.Limits.ParallelStarts, Witness: cfg.Role == config.RoleWitness, Plans: plans},
 		Leader: leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: cfg.Members, Plans: plans,
-			Spares: memberNames(cfg.Spares()), MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, HostReserve: hostReserve,
+			Spares: memberNames(cfg.Spares()), MaxRelocate: cfg.Limits.MaxRelocate, ParallelMoves: cfg.Limits.ParallelMoves, StayOnLoss: !cfg.Recovery.LeaveLostStorage, HostReserve: hostReserve,
 			FenceLimits: fenceLimits(cfg)}},
 		Version: version, SystemUUID: h.systemUUID, TrustDriver: func(d string) bool { return d != "" && (d != "softdog" || cfg.Guard.TrustSoftdog) },
 		LeaseFile: filepath.Join(cfg.RunDir, "lease.json"), SeenFile: filepath.Join(cfg.DataDir, "seen.json"),

@@ -153,6 +153,8 @@ func (r *round) flee(g *ha.GuestRecord, lost []string) bool {
 	}
 	fled := r.recentlyFled(g)
 	switch {
+	case r.StayOnLoss:
+		return stays("leaving is turned off (recovery.leave_lost_storage)")
 	case g.Pinned != "":
 		return stays(g.Pinned)
 	case len(fled) >= fleeMost:

@@ -213,6 +213,22 @@ func TestReasonOfOneThatStays(t *testing.T) {
 	}
 }
 
+// TestLeavingCanBeTurnedOff: nobody leaves, and the guest says why; turned on again, it leaves.
+func TestLeavingCanBeTurnedOff(t *testing.T) {
+	w := lossWorld(t)
+	w.leader.StayOnLoss = true
+	w.sees("n2", "ceph", ha.StorageBad)
+	w.run(2 * w.storageWait())
+	if g := w.g(101); g.Move != nil || g.State != ha.GuestStarted || !strings.HasSuffix(g.Reason, "it stays: leaving is turned off (recovery.leave_lost_storage)") {
+		t.Fatalf("%+v (%s)", g.Move, g.Reason)
+	}
+	w.leader.StayOnLoss = false
+	w.run(2)
+	if g := w.g(101); g.Move == nil || !g.Move.Stop {
+		t.Fatalf("turned on again: %s (%s)", g.State, g.Reason)
+	}
+}
+
 // flown lets a planned move end: the source releases, the target starts.
 func (w *world) flown(id ha.VMID) {
 	w.t.Helper()

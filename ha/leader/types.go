@@ -18,6 +18,7 @@ type Options struct {
 	Plans         map[ha.NodeName]ladder.Plan
 	MaxRelocate   int           // relocations after failed starts before a guest is given up
 	ParallelMoves int           // moves at once from one draining node
+	StayOnLoss    bool          // guests do not leave a living node that has lost their storage
 	HostReserve   int64         // bytes of a node's memory that guests never get
 	Spares        []ha.NodeName // members that may vote beyond FenceLimits.Voters: one of them does when a voter is gone
 	FenceLimits

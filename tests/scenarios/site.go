@@ -65,7 +65,7 @@ var siteWords = map[string]string{
 	"storage": "NAME shared|local [revocable] [on NODE,NODE]", "isolation": "keep", "guests": "N|none", "guest": "ID on NODE [OPTIONS]", "bmc": "none",
 	"device": "NAME power|outlet|storage|poison|reset for NODE [STORAGE ...]", "levels": "NODE: DEVICE [DEVICE] / DEVICE / manual",
 	"leader": "NODE|any", "raft": "NODE|any", "restarts": "N", "relocations": "N", "parallel-starts": "N", "parallel-moves": "N", "old-version": "NODE", "qdevice": "NODE|none",
-	"storage-looks": "(daemons look at the storages themselves)", "max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
+	"storage-looks": "(daemons look at the storages themselves)", "lost-storage": "stay", "max-concurrent": "N", "min-healthy": "PERCENT", "priority-delay": "DURATION", "after": "NODE|all on|stay-off",
 }
 
 // line takes one line of the block.
@@ -149,6 +149,11 @@ func (t *site) setting(n int, f []string) error {
 			return fmt.Errorf("%q", last)
 		}
 		s.Keep = true
+	case "lost-storage":
+		if last != "stay" {
+			return fmt.Errorf("%q", last)
+		}
+		s.Stay = true
 	case "restarts":
 		s.MaxRestart = num
 	case "relocations":

@@ -61,6 +61,9 @@ func (a *audit) sayStorages(truth *ha.Snapshot, n ha.NodeName) {
 // is chased around.
 func (a *audit) flees(x Applied, truth *ha.Snapshot, rec ha.GuestRecord) {
 	now, m := a.w.loop.Now(), rec.Move
+	if a.w.spec.Stay {
+		a.j.violate("storage", "guest %d is moved from %s for a lost storage, which is turned off", rec.ID, m.From)
+	}
 	lost := ""
 	for _, s := range truth.Reports[m.From].Rec.Storages {
 		if s.State.Lost() && slices.Contains(rec.Storages, s.Name) {

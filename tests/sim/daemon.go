@@ -78,7 +78,7 @@ func (w *World) startDaemon(h *Host) {
 		limits.Voters = append(limits.Voters, ha.NodeName(v))
 	}
 	d.leader = leader.Leader{Placer: placement.Placer{}, Options: leader.Options{Members: s.members(), Plans: s.Plans,
-		Spares: s.spares(), MaxRelocate: s.MaxRelocate, ParallelMoves: s.ParallelMoves, HostReserve: hostReserve, FenceLimits: limits}}
+		Spares: s.spares(), MaxRelocate: s.MaxRelocate, ParallelMoves: s.ParallelMoves, StayOnLoss: s.Stay, HostReserve: hostReserve, FenceLimits: limits}}
 	if d.files.runOf != h.Inc() {
 		d.files.run, d.files.runOf = runFile{}, h.Inc()
 	}

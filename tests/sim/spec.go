@@ -25,6 +25,7 @@ type Spec struct {
 	Keep     bool                        // isolation: keep
 	Old      []string                    // hosts that run the older version of the daemon
 	Looks    bool                        // daemons look at storages themselves
+	Stay     bool                        // guests do not leave lost storages
 
 	MaxRestart, MaxRelocate, ParallelStarts, ParallelMoves int
 

@@ -32,6 +32,7 @@ func common(c *config.Config) *doctor.Config {
 		"api.port":       strconv.Itoa(c.API.Port),
 		"timing":         timing(c.Timing()),
 		"protect":        fmt.Sprintf("tags %v pools %v vmids %v all %v", c.Protect.Tags, c.Protect.Pools, c.Protect.VMIDs, c.Protect.All),
+		"recovery":       fmt.Sprintf("leave_lost_storage %v", c.Recovery.LeaveLostStorage),
 		"limits":         fmt.Sprintf("%+v", c.Limits),
 		"fencing.limits": fmt.Sprintf("after %s, max_concurrent %d, min_healthy %d, priority_delay %v", c.Fencing.After, c.Fencing.MaxConcurrent, c.Fencing.MinHealthy, c.Fencing.PriorityDelay),
 	}
