@@ -151,10 +151,14 @@ func others(conf *config.Config, self ha.NodeName) (next []string) {
 	return next
 }
 
-// twoLeft warns of what would be refused at the beginning: two members without a third vote.
+// twoLeft warns of what would be refused at the beginning: two members without a third vote. A node that is alone needs no witness, whose death
+// would stop its store.
 func twoLeft(conf *config.Config) []string {
 	if len(conf.Members) != 2 || conf.External() {
 		return nil
+	}
+	if w := witnesses(conf); len(w) > 0 {
+		return []string{fmt.Sprintf("only %s are left, and the death of either stops the store: a node that is alone needs no witness (hactl reset on %s, then hactl remove %s), until the next one joins", memberNames(conf.Members), w[0].Name, w[0].Name)}
 	}
 	return []string{fmt.Sprintf("only %s are left: without a third vote the death of either stops the store, and nothing is recovered by itself; hactl init --witness HOST", memberNames(conf.Members))}
 }

@@ -170,6 +170,9 @@ func TestAWitnessIsUpdatedFromANode(t *testing.T) {
 	if !strings.Contains(next, "on every other node (node1): hactl join --update") || !strings.Contains(next, "hactl init --witness 10.0.0.9") {
 		t.Errorf("next:\n%s", next)
 	}
+	if !strings.Contains(next, "hactl remove backup") || strings.Contains(next, "--witness HOST") {
+		t.Errorf("a node and its witness are left, next:\n%s", next)
+	}
 }
 
 // When the last node goes, its witness and corosync's QDevice are not forgotten.
