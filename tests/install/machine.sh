@@ -1,83 +1,88 @@
-# The machine: made by debootstrap, booted by systemd-nspawn in a network of its own, and ended again. Sourced by run.sh.
+# Machines: each is a Debian of its own, booted by systemd-nspawn in a network namespace of its own, and ended again. Sourced by run.sh.
+#
+# Of the machine NAME: $work/NAME is its root, an overlay of the one Debian that is made; $work/NAME.options is what systemd-nspawn is told, a
+# line each; $work/NAME.pid has the PID of its systemd-nspawn, in a file, because steps run in shells of their own.
 # shellcheck shell=bash disable=SC2154
 
-boot_id_dropin=etc/systemd/system/basculed.service.d/boot-id.conf
+debian_packages=systemd,systemd-sysv,dbus,iproute2,procps,openssh-server,corosync,corosync-qdevice,corosync-qnetd
+not_everywhere="ssh corosync corosync-qdevice corosync-qnetd"
 
-make_root() {
+make_debian() {
 	if [ -n "${INSTALL_TEST_ROOT:-}" ]; then
-		cp -a "$INSTALL_TEST_ROOT" "$root"
-	else
-		debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps bookworm "$root" >"$work/debootstrap.log" 2>&1 || {
-			tail -20 "$work/debootstrap.log"
-			return 1
-		}
+		base=$INSTALL_TEST_ROOT
+		return
 	fi
-	install -m 0755 "$work/standin" "$root/usr/local/sbin/standin"
-	install -m 0755 "$work/standin" "$root/usr/bin/kvm"
-	install -m 0755 /dev/stdin "$root/usr/bin/pveversion" <<<$'#!/bin/sh\necho pve-manager/0 stand-in'
-	local unit
-	for unit in api mux; do
-		cat >"$root/etc/systemd/system/standin-$unit.service" <<-UNIT
-			[Service]
-			ExecStart=/usr/local/sbin/standin $unit
-			ExecStartPre=/usr/local/sbin/standin-ready
-			[Install]
-			WantedBy=multi-user.target
-		UNIT
-	done
-	# pve-cluster mounts /etc/pve; what is in it outlives a boot, as a real one's does.
-	install -m 0755 /dev/stdin "$root/usr/local/sbin/standin-ready" <<<$'#!/bin/sh\n[ -e /etc/pve/.members ] || /usr/local/sbin/standin prepare'
-	cat >"$root/etc/systemd/system/pve-guests.service" <<-UNIT
-		[Service]
-		Type=oneshot
-		RemainAfterExit=yes
-		ExecStart=/bin/touch /run/pve-guests-started
-	UNIT
-	# systemd-nspawn lays a boot id of the machine's own over the kernel's. The daemon's sandbox would look beneath it, the guard's does not.
-	cat >"$root/etc/systemd/system/standin-boot.service" <<-UNIT
-		[Unit]
-		Before=standin-api.service basculed.service bascule-guard.service
-		[Service]
-		Type=oneshot
-		ExecStart=/bin/cp /proc/sys/kernel/random/boot_id /run/boot-id
-	UNIT
-	mkdir -p "$root/etc/systemd/system/basculed.service.d"
-	printf '[Service]\nBindReadOnlyPaths=/run/boot-id:/proc/sys/kernel/random/boot_id\n' >"$root/$boot_id_dropin"
-	mkdir -p "$root/etc/systemd/system/multi-user.target.wants" "$root/shared" "$root/etc/pve"
-	ln -s ../standin-boot.service ../standin-api.service ../standin-mux.service "$root/etc/systemd/system/multi-user.target.wants/"
+	base=$work/base
+	mkdir "$work/debs"
+	debootstrap --variant=minbase --cache-dir="$work/debs" --include="$debian_packages" bookworm "$base" >"$work/debootstrap.log" 2>&1 || {
+		tail -20 "$work/debootstrap.log"
+		return 1
+	}
+	cp "$work"/debs/corosync-qnetd_*.deb "$base/root/" # to be installed later where it is missed
 }
 
-boot_machine() {
-	ip netns add "$netns"
-	ip -n "$netns" link set lo up
-	ip -n "$netns" address add 10.77.0.1/32 dev lo
-	ip -n "$netns" address add 10.77.0.2/32 dev lo
-	power_on
+# make_machine NAME HOSTNAME [OPTION…]: a machine that was never booted, with a network that reaches nobody. Of the programs that not every machine
+# has, none runs in it.
+make_machine() {
+	local name=$1 host=$2 root=$work/$1 unit
+	shift 2
+	mkdir "$root" "$work/$name.changes" "$work/$name.overlay"
+	mount -t overlay overlay -o "lowerdir=$base,upperdir=$work/$name.changes,workdir=$work/$name.overlay" "$root"
+	printf '%s\n' "--hostname=$host" --bind="$shared:/shared" "$@" >"$work/$name.options"
+	echo "$host" >"$root/etc/hostname"
+	od -An -tx1 -N16 /dev/urandom | tr -d ' ' >"$root/etc/machine-id"
+	rm -f "$root"/etc/ssh/ssh_host_*
+	ssh-keygen -A -f "$root" >/dev/null
+	for unit in $not_everywhere; do systemctl --root="$root" disable "$unit.service" 2>/dev/null; done
+	ip netns add "$prefix-$name"
+	ip -n "$prefix-$name" link set lo up
 }
 
-# power_on boots the machine. systemd-nspawn ends when the machine reboots, too; its PID is in a file, because steps run in shells of their own.
+# power_on NAME boots a machine. systemd-nspawn ends when the machine reboots, too.
 power_on() {
-	systemd-nspawn -q -D "$root" --register=no --keep-unit --network-namespace-path="/run/netns/$netns" --hostname=node1 \
-		--capability=CAP_IPC_LOCK --bind="$shared:/shared" --console=pipe -b >"$work/console.log" 2>&1 </dev/null &
-	echo $! >"$work/nspawn.pid"
-	wait_for 60 "the machine is up" machine_is_up
-	wait_for 20 "the stand-ins are up" in_node test -S /run/watchdog-mux.sock
+	local name=$1 options
+	mapfile -t options <"$work/$name.options"
+	(
+		own_cgroup "$name"
+		exec systemd-nspawn -q -D "$work/$name" --register=no --keep-unit --network-namespace-path="/run/netns/$prefix-$name" \
+			--capability=CAP_IPC_LOCK --resolv-conf=off --timezone=off --console=pipe "${options[@]}" -b
+	) >"$work/$name.console" 2>&1 </dev/null &
+	echo $! >"$work/$name.pid"
+	wait_for 60 "$name is up" is_up "$name"
 }
 
-nspawn() { cat "$work/nspawn.pid" 2>/dev/null; }
-is_off() { ! kill -0 "$(nspawn)"; }
+# own_cgroup NAME: a machine is kept in the cgroup that it is started in, and takes it for its own alone.
+own_cgroup() {
+	local dir
+	for dir in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+		[ -e "$dir/cgroup.procs" ] || continue
+		mkdir -p "$dir/$prefix/$1"
+		echo "$BASHPID" >"$dir/$prefix/$1/cgroup.procs"
+	done
+}
 
-machine_is_up() { in_node systemctl is-active --quiet multi-user.target; }
+nspawn() { cat "$work/$1.pid" 2>/dev/null; }
+is_off() { ! kill -0 "$(nspawn "$1")"; }
+is_up() { on "$1" systemctl is-active --quiet multi-user.target; }
 
-# leader is the machine's first process.
-leader() { pgrep -P "$(nspawn)" | head -1 || true; }
+# leader NAME is the machine's first process.
+leader() { pgrep -P "$(nspawn "$1")" | head -1 || true; }
 
-# in_node runs a command in the machine.
-in_node() {
+# on NAME COMMAND… runs a command in the machine.
+on() {
 	local pid
-	pid=$(leader)
+	pid=$(leader "$1")
 	[ -n "$pid" ] || return 1
+	shift
 	nsenter -t "$pid" -m -u -i -n -p -r -w -- /usr/bin/env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# cut_power NAME ends all of a machine at once.
+cut_power() {
+	local pid
+	pid=$(leader "$1")
+	if [ -n "$pid" ]; then kill -KILL "$pid" 2>/dev/null || true; fi
+	wait_for 30 "$1 is off" is_off "$1"
 }
 
 # wait_for SECONDS WHAT COMMAND…
@@ -93,15 +98,32 @@ wait_for() {
 	done
 }
 
-# finish ends what this test started, and nothing else.
+# end_machines ends what was booted and takes away what was made for it: mounts, namespaces (their interfaces go with them), cgroups.
+end_machines() {
+	local file name dir
+	for file in "$work"/*.pid; do
+		[ -e "$file" ] || continue
+		name=$(basename "$file" .pid)
+		cut_power "$name" || true
+		rm -f "$file"
+	done
+	for file in "$work"/*.options; do
+		[ -e "$file" ] || continue
+		name=$(basename "$file" .options)
+		umount "$work/$name" || umount -l "$work/$name" || true
+		ip netns delete "$prefix-$name" || true
+		rm -f "$file"
+	done
+	ip netns delete "$prefix-switch" 2>/dev/null || true
+	if mountpoint -q "$work/storage"; then umount "$work/storage"; fi
+	for dir in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+		if [ -d "$dir/$prefix" ]; then find "$dir/$prefix" -depth -type d -exec rmdir {} + || true; fi
+	done
+}
+
 finish() {
-	local status=$? pid
-	if [ -e "$work/nspawn.pid" ]; then
-		pid=$(leader)
-		if [ -n "$pid" ]; then kill -KILL "$pid" 2>/dev/null || true; fi
-		wait_for 20 "the machine is off" is_off || true
-	fi
-	ip netns delete "$netns" 2>/dev/null || true
+	local status=$?
+	end_machines
 	if [ -n "${INSTALL_TEST_KEEP:-}" ]; then
 		echo "kept: $work"
 	else

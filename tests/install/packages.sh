@@ -6,8 +6,8 @@ arch=$(dpkg --print-architecture)
 # build_packages makes three versions of the same sources, and two that are broken: a program that does nothing, and one that passes every
 # check and dies as a daemon.
 build_packages() {
-	CGO_ENABLED=0 go build -trimpath -o "$work/standin" ./tests/install/standin
 	local v
+	CGO_ENABLED=0 go build -trimpath -o "$work/standin" ./tests/install/standin
 	for v in 1.0.0 1.1.0 1.2.0; do
 		make -s deb ARCHES="$arch" VERSION="v$v" DIST="$shared" DEBBUILD="$work/build" >/dev/null
 	done

@@ -1,7 +1,7 @@
-# The steps, in the order in which they build on each other. Sourced by run.sh; machine.sh says what in_node and wait_for do.
+# The steps of one node that is alone, in the order in which they build on each other. Sourced by run.sh; machine.sh says what on and wait_for do.
 # shellcheck shell=bash disable=SC2154
 
-all_steps() {
+node_steps() {
 	step "install: units enabled, nothing runs without a configuration" install_unconfigured
 	step "what is installed: man pages, completions, no conffile, /etc/bascule closed" look_at_files
 	step "systemd-analyze verify and security, inside" analyze
@@ -30,6 +30,7 @@ all_steps() {
 
 # has reads to the end, so that whoever writes is not cut off.
 has() { grep -e "$1" >/dev/null; }
+in_node() { on alone "$@"; }
 put() { in_node dpkg -i "$(package "$1")"; }
 version_running() { in_node hactl version | has "^basculed v$1 on "; }
 status() { in_node hactl status -o json | tr -d ' \n'; }
@@ -239,9 +240,10 @@ mixed_guard() {
 
 reboot() {
 	in_node systemctl reboot || true
-	wait_for 60 "it goes down" is_off
-	rm "$root/var/log/guest-100.log" # a new life of the guest's
-	power_on
+	wait_for 60 "it goes down" is_off alone
+	rm "$work/alone/var/log/guest-100.log" # a new life of the guest's
+	power_on alone
+	wait_for 20 "the stand-ins are up" proxmox_is_up alone
 	wait_for 60 "the guest runs" in_node test -s /var/log/guest-100.log
 	wait_for 30 "the guest is protected" protected
 	wait_for 20 "the watchdog is armed" armed

@@ -16,13 +16,15 @@ import (
 // privileges are those of the role that the installation's guide makes.
 var privileges = map[string]int{"Sys.Audit": 1, "VM.Audit": 1, "Datastore.Audit": 1, "VM.PowerMgmt": 1, "VM.Migrate": 1}
 
+// What is asked of this node; it proxies to no other.
 var (
-	guestPath = regexp.MustCompile(`^/nodes/node1/qemu/([0-9]+)/status/(current|start)$`)
-	taskPath  = regexp.MustCompile(`^/nodes/node1/tasks/(UPID:[^/]+)/status$`)
+	guestPath = regexp.MustCompile(`^/qemu/([0-9]+)/status/(current|start)$`)
+	taskPath  = regexp.MustCompile(`^/tasks/(UPID:[^/]+)/status$`)
 )
 
 func serveAPI() error {
-	return http.ListenAndServeTLS("127.0.0.1:8006", "/etc/pve/nodes/node1/pve-ssl.pem", "/etc/pve/nodes/node1/pve-ssl.key", http.HandlerFunc(handle))
+	own := tree + "/nodes/" + thisNode() + "/pve-ssl"
+	return http.ListenAndServeTLS("127.0.0.1:8006", own+".pem", own+".key", http.HandlerFunc(handle))
 }
 
 func handle(w http.ResponseWriter, r *http.Request) {
@@ -40,6 +42,13 @@ func handle(w http.ResponseWriter, r *http.Request) {
 }
 
 func answer(method, path string) (any, error) {
+	if path == "/access/permissions" {
+		return map[string]any{"/": privileges, "/nodes": privileges, "/vms": privileges, "/storage": privileges}, nil
+	}
+	path, mine := strings.CutPrefix(path, "/nodes/"+thisNode())
+	if !mine {
+		return nil, fmt.Errorf("the stand-in does not know this")
+	}
 	if m := guestPath.FindStringSubmatch(path); m != nil {
 		if m[2] == "start" && method == http.MethodPost {
 			return start(m[1])
@@ -50,15 +59,13 @@ func answer(method, path string) (any, error) {
 		return map[string]any{"status": "stopped", "exitstatus": "OK"}, nil
 	}
 	switch path {
-	case "/access/permissions":
-		return map[string]any{"/": privileges, "/nodes": privileges, "/vms": privileges, "/storage": privileges}, nil
-	case "/nodes/node1/status":
+	case "/status":
 		return map[string]any{"memory": map[string]any{"total": 8 << 30}}, nil
-	case "/nodes/node1/storage":
+	case "/storage":
 		return []any{map[string]any{"storage": "shared", "type": "dir", "shared": 1, "active": 1, "enabled": 1, "content": "images"}}, nil
-	case "/nodes/node1/qemu":
+	case "/qemu":
 		return list(), nil
-	case "/nodes/node1/lxc", "/nodes/node1/tasks":
+	case "/lxc", "/tasks":
 		return []any{}, nil
 	}
 	return nil, fmt.Errorf("the stand-in does not know this")
@@ -66,7 +73,7 @@ func answer(method, path string) (any, error) {
 
 func list() []any {
 	rows := []any{}
-	names, _ := filepath.Glob("/etc/pve/nodes/node1/qemu-server/*.conf")
+	names, _ := filepath.Glob(tree + "/nodes/" + thisNode() + "/qemu-server/*.conf")
 	for _, n := range names {
 		id := strings.TrimSuffix(filepath.Base(n), ".conf")
 		rows = append(rows, map[string]any{"vmid": json.Number(id), "status": state(id)})
@@ -96,7 +103,7 @@ func start(id string) (any, error) {
 	go func() { _ = cmd.Wait() }() // how it ends, the PID file tells
 	for range 50 {
 		if state(id) == "running" {
-			return fmt.Sprintf("UPID:node1:%08X:%08X:%08X:qmstart:%s:bascule@pve!node1:", os.Getpid(), 1, time.Now().Unix(), id), nil
+			return fmt.Sprintf("UPID:%s:%08X:%08X:%08X:qmstart:%s:bascule@pve!%[1]s:", thisNode(), os.Getpid(), 1, time.Now().Unix(), id), nil
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

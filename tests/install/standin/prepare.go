@@ -23,6 +23,9 @@ scsi0: shared:vm-100-disk-0,size=4G
 tags: ha
 `
 
+// storages are what /mnt stands for.
+const storages = "dir: shared\n\tpath /mnt\n\tshared 1\n\tcontent images\n"
+
 const configuration = `cluster: test
 node: node1
 members:
@@ -40,44 +43,15 @@ members:
   - {name: witness1, address: 10.77.0.2, witness: true}
 `
 
-// prepare writes a node's /etc/pve and, apart, what belongs into /etc/bascule.
-func prepare() error {
-	ca, err := pki.New("Bascule installation test")
-	if err != nil {
-		return err
-	}
-	api, err := ca.Issue(node, node, "127.0.0.1", "localhost")
-	if err != nil {
-		return err
-	}
-	own, err := ca.Issue(node, node, address, "10.77.0.2", "127.0.0.1", "localhost")
-	if err != nil {
-		return err
-	}
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
-	const config, pve = "/root/config", "/etc/pve"
-	for _, f := range []struct {
-		path string
-		data []byte
-		mode os.FileMode
-	}{
-		{pve + "/.members", []byte(members), 0o644},
-		{pve + "/.version", []byte(`{"starttime":1,"clinfo":1,"vmlist":1}`), 0o644},
-		{pve + "/pve-root-ca.pem", ca.PEM(), 0o644},
-		{pve + "/storage.cfg", []byte("dir: shared\n\tpath /mnt\n\tshared 1\n\tcontent images\n"), 0o644},
-		{pve + "/nodes/node1/pve-ssl.pem", api.CertPEM, 0o644},
-		{pve + "/nodes/node1/pve-ssl.key", api.KeyPEM, 0o600},
-		{pve + "/nodes/node1/qemu-server/100.conf", []byte(vm), 0o640},
-		{pve + "/nodes/node1/lxc/.keep", nil, 0o640},
-		{config + "/basculed.yaml", []byte(configuration), 0o600},
-		{config + "/tls/ca.pem", ca.PEM(), 0o644},
-		{config + "/tls/node.pem", own.CertPEM, 0o644},
-		{config + "/tls/node.key", own.KeyPEM, 0o600},
-		{config + "/gossip.keys", []byte(base64.StdEncoding.EncodeToString(key) + "\n"), 0o600},
-		{config + "/proxmox.token", []byte("00000000-0000-0000-0000-000000000000\n"), 0o600},
-		{"/root/witness.yaml", []byte(witness), 0o600},
-	} {
+// file is one to be written.
+type file struct {
+	path string
+	data []byte
+	mode os.FileMode
+}
+
+func write(files ...file) error {
+	for _, f := range files {
 		if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
 			return err
 		}
@@ -86,4 +60,52 @@ func prepare() error {
 		}
 	}
 	return nil
+}
+
+// nodeFiles are a node's own part of Proxmox's tree.
+func nodeFiles(ca *pki.CA, root, node string) ([]file, error) {
+	api, err := ca.Issue(node, node, "127.0.0.1", "localhost")
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(root, "nodes", node)
+	return []file{
+		{dir + "/pve-ssl.pem", api.CertPEM, 0o644},
+		{dir + "/pve-ssl.key", api.KeyPEM, 0o600},
+		{dir + "/qemu-server/.keep", nil, 0o640},
+		{dir + "/lxc/.keep", nil, 0o640},
+	}, nil
+}
+
+// prepare writes /etc/pve of a node that is alone and, apart, what belongs into /etc/bascule.
+func prepare() error {
+	ca, err := pki.New("Bascule installation test")
+	if err != nil {
+		return err
+	}
+	const node, config = "node1", "/root/config"
+	own, err := ca.Issue(node, node, "10.77.0.1", "10.77.0.2", "127.0.0.1", "localhost")
+	if err != nil {
+		return err
+	}
+	files, err := nodeFiles(ca, tree, node)
+	if err != nil {
+		return err
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return write(append(files,
+		file{tree + "/.version", []byte(`{"starttime":1,"clinfo":1,"vmlist":1}`), 0o644},
+		file{tree + "/pve-root-ca.pem", ca.PEM(), 0o644},
+		file{tree + "/storage.cfg", []byte(storages), 0o644},
+		file{tree + "/nodes/node1/qemu-server/100.conf", []byte(vm), 0o640},
+		file{config + "/basculed.yaml", []byte(configuration), 0o600},
+		file{config + "/tls/ca.pem", ca.PEM(), 0o644},
+		file{config + "/tls/node.pem", own.CertPEM, 0o644},
+		file{config + "/tls/node.key", own.KeyPEM, 0o600},
+		file{config + "/gossip.keys", []byte(base64.StdEncoding.EncodeToString(key) + "\n"), 0o600},
+		file{config + "/proxmox.token", []byte("00000000-0000-0000-0000-000000000000\n"), 0o600},
+		file{"/root/witness.yaml", []byte(witness), 0o600},
+		file{tree + "/.members", []byte(members), 0o644}, // last: by it one sees that all is there
+	)...)
 }
