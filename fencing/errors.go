@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -22,6 +23,10 @@ var (
 	ErrRubbish      = errors.New("the device's answer makes no sense")
 	ErrRefused      = errors.New("the device refused")
 	ErrSettings     = errors.New("settings not usable")
+	// ErrRights: the device is well, the account may not do what fencing needs. It is a refusal.
+	ErrRights = fmt.Errorf("%w: the account lacks a right", ErrRefused)
+	// ErrUnsupported: the device does not know what fencing needs, whoever asks. It is a refusal.
+	ErrUnsupported = fmt.Errorf("%w: it does not support what fencing needs", ErrRefused)
 	// ErrByHand: the method has no device; a person does what is asked.
 	ErrByHand = errors.New("only a person can do this")
 	// ErrTooLate: nothing was sent, because the leadership that the command belongs to ends before the device would answer.
@@ -44,6 +49,8 @@ var kinds = []struct {
 	{"wrong-machine", ErrWrongMachine, "compare the address and system of this device with those of the other nodes under fencing.devices: they are probably swapped"},
 	{"untrusted", ErrUntrusted, "if the device got a new certificate, check it on the device's own page and correct fingerprint or ca_file; if not, somebody may stand between"},
 	{"auth", ErrAuth, "check user and password of this device under fencing.devices, and that the account is not locked, then run hactl doctor"},
+	{"rights", ErrRights, "give the account the rights that the documentation of this method lists; hactl doctor shows the command where there is one"},
+	{"unsupported", ErrUnsupported, "look for a switch or a newer firmware of the device, or fence this node in another way"},
 	{"refused", ErrRefused, "check on the device's own page that this account may switch power and that nothing else blocks it"},
 	{"rubbish", ErrRubbish, "check that the address is that of the device and look at its own page; a restart or a newer firmware of the device may help"},
 	{"timeout", ErrTimeout, "the device is slow, hung or cut off, and may or may not have heard: look whether its own page answers; if it is only slow, choose a more patient timing profile"},

@@ -31,6 +31,16 @@ func problem(s Spec, action ha.DeviceAction, err error, secrets []string) string
 		s.Name, s.Node, s.Method, doing(action), strings.TrimRight(Printable(why, maxText), ". "), advice)
 }
 
+// FaultOf names the kind of error that a reading's Problem is about ("rights", "unreachable", …); "" where it is none of this package's.
+func FaultOf(problem string) string {
+	for _, k := range kinds {
+		if strings.Contains(problem, k.err.Error()) {
+			return k.name
+		}
+	}
+	return ""
+}
+
 func doing(a ha.DeviceAction) string {
 	switch a {
 	case ha.DeviceRead:

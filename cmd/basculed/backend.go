@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
-	"time"
 
 	"bascule/config"
 	"bascule/ha"
@@ -29,7 +28,7 @@ type backend struct {
 func (b backend) View() api.View {
 	s := b.Agent.Snapshot()
 	now := bootNow()
-	v := api.View{Self: b.cfg.Node, Role: string(b.cfg.Role), Version: version, Cluster: b.cfg.Cluster, Wall: time.Now(), Members: b.cfg.Members,
+	v := api.View{Self: b.cfg.Node, Role: string(b.cfg.Role), Version: version, Cluster: b.cfg.Cluster, Wall: wallNow(), Members: b.cfg.Members,
 		Snapshot: s.Store, SnapshotOK: s.StoreOK, Gossip: b.gossip.View(), Corosync: s.Corosync, Problems: s.Problems,
 		Permit:  api.PermitHealth{Valid: s.Permit > 0, Remaining: s.Permit, Reason: permitReason(s), Peers: s.Lease.OnPeers(now)},
 		Guard:   api.GuardHealth{Connected: s.Guard.Connected, Phase: s.Guard.Phase, Driver: s.Guard.Driver, Armed: s.Guard.Armed, Detail: s.Guard.Detail, Version: s.Guard.Version},

@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"bascule/config"
+	"bascule/fencing"
+	"bascule/fencing/cephblocklist"
+	"bascule/fencing/scsipr"
 	"bascule/ha/guard"
 	"bascule/ha/proxmox"
 	"bascule/ha/setup/doctor"
@@ -21,11 +24,13 @@ const doctorFactsName = "doctor-facts"
 
 // gatherer looks at this node, through the parts of a running daemon or, without one, through driver alone.
 func gatherer(cfg *config.Config, h host, driver *proxmox.Driver, dog *guard.Client) gather.Source {
-	s := gather.Source{Config: cfg, Root: h.root, HostReserve: hostReserve}
+	s := gather.Source{Config: cfg, Root: h.root, HostReserve: hostReserve, Now: wallNow}
+	s.Grant = func(device string) string { return grant(cfg.Devices(), device) }
 	if cfg.Role == config.RoleWitness {
 		return s
 	}
 	s.ReadPVE = openTree(cfg.Proxmox).ReadFile
+	s.Reservations = reservable
 	if driver != nil {
 		s.Token = func(ctx context.Context) (doctor.Token, error) { return askToken(ctx, cfg.Proxmox.TokenID, driver) }
 		s.Inventory = driver.Inventory
@@ -34,6 +39,37 @@ func gatherer(cfg *config.Config, h host, driver *proxmox.Driver, dog *guard.Cli
 		s.Guard = func(ctx context.Context) (doctor.Guard, error) { return askGuard(ctx, dog) }
 	}
 	return s
+}
+
+// grant is the command that gives a fencing device's account its rights.
+func grant(all []config.Device, name string) string {
+	var own map[string]string
+	var like []map[string]string
+	for _, d := range all {
+		if d.Method != cephblocklist.Method.Name {
+			continue
+		}
+		if like = append(like, d.Settings); d.Name == name {
+			own = d.Settings
+		}
+	}
+	if own == nil {
+		return ""
+	}
+	text, err := cephblocklist.Grant(own, like)
+	if err != nil { // the configuration was checked at the start
+		return ""
+	}
+	return text
+}
+
+// reservable asks a LUN whether it knows reservations. Where the unit hides disks (without its drop-in for scsi-pr) it cannot be asked.
+func reservable(ctx context.Context, device string) (string, error) {
+	err := scsipr.Support(ctx, device)
+	if errors.Is(err, fencing.ErrUnsupported) {
+		return err.Error(), nil
+	}
+	return doctor.Reservable, err
 }
 
 // askToken turns the driver's complaint about privileges into a fact.

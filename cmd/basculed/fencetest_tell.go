@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"bascule/fencing"
 	"bascule/ha"
 	"bascule/ha/api"
 	"bascule/ha/ladder"
@@ -45,6 +46,7 @@ func (t fenceTester) device(s subject, step ladder.PreviewStep, answers map[stri
 	}
 	r, read := answers[step.Device]
 	if read {
+		d.Fault = fencing.FaultOf(r.Problem)
 		d.Read, d.Took, d.Answer = true, r.Answered.Sub(r.Asked).Milliseconds(), answer(step, s, r)
 	}
 	if read && problem == "" && step.Why != "" && s.alive {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"bascule/config"
 	"bascule/ha"
@@ -55,6 +56,17 @@ func readHost() (host, error) {
 // openTree reaches the lab's one pmxcfs through this node's socket.
 func openTree(config.Proxmox) proxmox.Tree {
 	return labTree{socket: filepath.Join(os.Getenv(labNodeDir), "pmxcfs.sock")}
+}
+
+// wallNow is what this node's clock says: as far beside the kernel's as the file clock says, if there is one. It is only what others are told;
+// nothing is decided by a wall clock.
+func wallNow() time.Time {
+	text, err := os.ReadFile(filepath.Join(os.Getenv(labNodeDir), "clock"))
+	if err != nil {
+		return time.Now()
+	}
+	off, _ := time.ParseDuration(strings.TrimSpace(string(text)))
+	return time.Now().Add(off)
 }
 
 // newStorages looks at the lab's storages: each is a directory below the node's own root, whatever its type is, or nothing when the lab has

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"bascule/config"
 	"bascule/ha"
@@ -31,6 +32,9 @@ func readLine(name string) (string, error) {
 
 // openTree is the pmxcfs tree of this node.
 func openTree(c config.Proxmox) proxmox.Tree { return proxmox.OSTree(c.Root) }
+
+// wallNow is what this machine's clock says.
+func wallNow() time.Time { return time.Now() }
 
 // newStorages looks at this node's storages.
 func newStorages(l *storage.Looker, _ host) agent.Storages { return l }

@@ -209,7 +209,7 @@ func fenceTestOf(t api.FenceTest) doctor.FenceTest {
 		for _, level := range n.Levels {
 			for _, d := range level {
 				if d.Kind != ha.ManualDevice {
-					x.Devices = append(x.Devices, doctor.FenceDevice{Name: d.Name, Method: d.Method, Usable: d.Usable, Problem: d.Problem, Why: d.Why})
+					x.Devices = append(x.Devices, doctor.FenceDevice{Name: d.Name, Method: d.Method, Usable: d.Usable, Problem: d.Problem, Fault: d.Fault, Why: d.Why})
 				}
 			}
 		}

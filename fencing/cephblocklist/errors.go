@@ -27,7 +27,7 @@ func (d *device) explain(doing string, err error) error {
 	}
 	switch e.errno {
 	case syscall.EACCES, syscall.EPERM:
-		return fmt.Errorf("%w: client.%s may not %s (%s): give it the rights that the documentation of ceph-blocklist lists, with ceph auth caps", fencing.ErrRefused, d.s.client, doing, e.text)
+		return fmt.Errorf("%w: client.%s may not %s (%s): give it the rights that the documentation of ceph-blocklist lists, with ceph auth caps", fencing.ErrRights, d.s.client, doing, e.text)
 	case blocklisted:
 		return fmt.Errorf("%w: this member is itself on the blocklist (%s): take it off with ceph osd blocklist rm, once its guests are known to run nowhere else", fencing.ErrRefused, e.text)
 	case syscall.ETIMEDOUT, syscall.EINTR:

@@ -1,25 +1,16 @@
 package cephblocklist
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
 )
 
-// The rights of the documentation, without and with mark_down.
+// The rights with which the tests against a real cluster work: those that Grant gives.
 const (
-	rights     = `allow r, allow command "osd blocklist"`
-	rightsDown = rights + `, allow command "osd down"`
+	rights     = monRights
+	rightsDown = monRightsDown
 )
-
-func poolRights(pool string) string {
-	var out []string
-	for _, prefix := range []string{"rbd_directory", "rbd_trash", "rbd_namespace", "rbd_info", "rbd_id.", "rbd_header."} {
-		out = append(out, fmt.Sprintf("allow r class-read pool=%s object_prefix %s", pool, prefix))
-	}
-	return strings.Join(append(out, fmt.Sprintf("allow r pool=%s object_prefix bascule.", pool)), ", ")
-}
 
 // The page must show what the tests against a real cluster have tried.
 func TestThePageShowsTheseRights(t *testing.T) {
@@ -36,5 +27,30 @@ func TestThePageShowsTheseRights(t *testing.T) {
 		if !strings.Contains(string(page), "`"+k.Name+"`") {
 			t.Errorf("the page lacks the setting %s", k.Name)
 		}
+	}
+}
+
+// TestGrant: one command gives an account what all its devices need, and nothing of other accounts' or clusters'.
+func TestGrant(t *testing.T) {
+	one := map[string]string{"storages": "vm", "pools": "vms"}
+	two := map[string]string{"storages": "vm", "pools": "vms,data", "mark_down": "true", "host": "node2"}
+	others := []map[string]string{{"storages": "x", "pools": "theirs", "client": "other"}, {"storages": "x", "pools": "far", "monitors": "10.0.0.1"}, {"nonsense": "x"}}
+	for _, c := range []struct {
+		all  []map[string]string
+		want string
+	}{
+		{nil, "ceph auth caps client.bascule mon '" + rights + "' osd '" + poolRights("vms") + "'"},
+		{append(others, one), "ceph auth caps client.bascule mon '" + rights + "' osd '" + poolRights("vms") + "'"},
+		{append(others, one, two), "ceph auth caps client.bascule mon '" + rightsDown + "' osd '" + poolRights("data") + ", " + poolRights("vms") + "'"},
+	} {
+		if got, err := Grant(one, c.all); err != nil || got != c.want {
+			t.Errorf("%v: %q, want %q", err, got, c.want)
+		}
+	}
+	if got, err := Grant(others[0], others); err != nil || !strings.HasPrefix(got, "ceph auth caps client.other mon") || strings.Contains(got, "far") {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := Grant(others[2], nil); err == nil {
+		t.Errorf("settings that make no device: %q", got)
 	}
 }

@@ -153,12 +153,12 @@ var storageCases = []storageCase{
 		r.can(r.Clients, true)
 	}},
 	{"refuses", Refuses, 0, func(r storageRig) {
-		r.failsFor(r.Clients, ha.DeviceRevoke, patience, fencing.ErrRefused)
+		r.failsFor(r.Clients, ha.DeviceRevoke, patience, fencing.ErrRefused, fencing.ErrRights)
 		r.can(r.Clients, true)
 		r.notRevoked(r.Clients)
 	}},
 	{"says while all is well that it would refuse", Refuses, 0, func(r storageRig) {
-		r.failsFor(nil, ha.DeviceRead, patience, fencing.ErrRefused)
+		r.failsFor(nil, ha.DeviceRead, patience, fencing.ErrRefused, fencing.ErrRights)
 	}},
 	{"works again after a fault", "", 0, func(r storageRig) {
 		r.m.Break(Unreachable)

@@ -133,6 +133,9 @@ func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 func (d *Device) ready(ctx context.Context) error {
 	st, err := ownState(d.s.state)
 	if err != nil {
+		if lacks := d.supported(ctx); errors.Is(lacks, fencing.ErrUnsupported) { // then it could never register, which says less
+			return lacks
+		}
 		return err
 	}
 	return d.each(func(_ int, l lun) error {
@@ -149,6 +152,24 @@ func (d *Device) ready(ctx context.Context) error {
 	})
 }
 
+// supported looks whether the targets know what fencing needs, without anything registered there.
+func (d *Device) supported(ctx context.Context) error {
+	return d.each(func(_ int, l lun) error { return l.supported(ctx, d.connect, port{name: d.initiator()}, d.s.keep) })
+}
+
+func (l lun) supported(ctx context.Context, connect connector, as port, keep bool) error {
+	return l.onPaths(ctx, connect, as, func(ctx context.Context, t transport, _ path) error {
+		if _, err := look(ctx, t); err != nil {
+			return err
+		}
+		c, err := asked(ctx, t)
+		if err == nil && c != nil && keep && !c.keeps { // whether it does keep is seen only once something is registered
+			return stop{forgets()}
+		}
+		return err
+	})
+}
+
 // standing demands that this node may speak at a LUN: its key is there, and so is the reservation, or it can be made.
 func standing(p picture, own Key) error {
 	if p.count(own) == 0 {
@@ -160,26 +181,33 @@ func standing(p picture, own Key) error {
 
 // able looks at what the target can do. Some do not know the question; then nothing speaks against it.
 func able(ctx context.Context, t transport, keep bool) error {
+	c, err := asked(ctx, t)
+	if err == nil && c != nil && keep && !c.keeping {
+		return stop{forgets()}
+	}
+	return err
+}
+
+// asked is what the target says that it can do, as far as reservations of the right type are among it; nil: it does not know the question.
+func asked(ctx context.Context, t transport) (*capabilities, error) {
 	b, err := send(ctx, t, reserveIn(inCapabilities, 8), nil, 8)
 	if unknownCommand(err) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("REPORT CAPABILITIES: %w", err)
+		return nil, fmt.Errorf("REPORT CAPABILITIES: %w", err)
 	}
 	c, err := decodeCapabilities(b)
 	switch {
 	case err != nil:
-		return stop{err}
+		return nil, stop{err}
 	case c.typed && !c.suits:
-		return stop{fmt.Errorf("%w: the target does not know the type Write Exclusive – Registrants Only", fencing.ErrRefused)}
-	case keep && !c.keeping:
-		return stop{forgets()}
+		return nil, stop{fmt.Errorf("%w: the target does not know the type Write Exclusive – Registrants Only", fencing.ErrUnsupported)}
 	}
-	return nil
+	return &c, nil
 }
 
 // forgets is the error for a target without APTPL.
 func forgets() error {
-	return fmt.Errorf("%w: the target does not keep registrations over a power loss (APTPL), so a fenced node could write again after one: switch that on in the target, or accept it with aptpl: if-supported", fencing.ErrRefused)
+	return fmt.Errorf("%w: the target does not keep registrations over a power loss (APTPL), so a fenced node could write again after one: switch that on in the target, or accept it with aptpl: if-supported", fencing.ErrUnsupported)
 }

@@ -260,6 +260,34 @@ func TestReadWithoutClientsLooksWhetherRevokeWouldWork(t *testing.T) {
 	fails(t, look(), fencing.ErrTimeout, "")
 }
 
+// TestUnsupported: a target that lacks what fencing needs says so before anything is registered there, and nothing is sent to it but questions.
+func TestUnsupported(t *testing.T) {
+	for name, c := range map[string]struct {
+		disk *scsitest.Disk
+		says string // "": nothing speaks against it
+	}{
+		"all":        {array("x"), ""},
+		"no answer":  {&scsitest.Disk{ID: "x", APTPL: true, NoCaps: true}, ""},
+		"plain":      {&scsitest.Disk{ID: "x", Plain: true}, "knows no persistent reservations"},
+		"other type": {&scsitest.Disk{ID: "x", APTPL: true, Exotic: true}, "does not know the type"},
+		"forgets":    {&scsitest.Disk{ID: "x"}, "APTPL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newNode(t, "node1", "/dev/d-0")
+			a.connect = kernel("node1", map[string]*scsitest.Disk{"d": c.disk})
+			_, err := a.device().Read(within(t, time.Minute), nil)
+			if c.says == "" {
+				fails(t, err, fencing.ErrSettings, "has not registered a key")
+			} else {
+				fails(t, err, fencing.ErrUnsupported, c.says)
+			}
+			if heard := c.disk.Heard(); len(heard) > 0 {
+				t.Errorf("it was sent %v", heard)
+			}
+		})
+	}
+}
+
 func TestTwoFenceEachOther(t *testing.T) {
 	for range 20 {
 		d := array("x")

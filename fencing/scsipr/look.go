@@ -24,6 +24,9 @@ const firstAnswer = 8192
 func look(ctx context.Context, t transport) (picture, error) {
 	for range maxPictures {
 		keys, err := readKeys(ctx, t)
+		if unknownCommand(err) {
+			return picture{}, stop{fmt.Errorf("%w: the target knows no persistent reservations (READ KEYS: %w)", fencing.ErrUnsupported, err)}
+		}
 		if err != nil {
 			return picture{}, fmt.Errorf("READ KEYS: %w", err)
 		}

@@ -56,6 +56,13 @@ func survey(ctx context.Context, s settings, connect connector) []View {
 	return views
 }
 
+// Support asks the LUN of a block device of this node's whether it knows what fencing needs, with keeping over a power loss or without: nil if
+// nothing speaks against it, an error that wraps fencing.ErrUnsupported if it says no, another one if it could not be asked. It changes nothing.
+func Support(ctx context.Context, device string) error {
+	l := lun{name: device, paths: []path{{name: device, file: device}}}
+	return l.supported(ctx, connect, port{}, false)
+}
+
 // registrants asks for the full status and is content with the keys where the target does not know it.
 func registrants(ctx context.Context, t transport, p picture) (out []Registrant, err error) {
 	b, err := send(ctx, t, reserveIn(inFullStatus, firstAnswer), nil, firstAnswer)

@@ -41,6 +41,7 @@ type FenceTestDevice struct {
 	Took     int64         `json:"took_ms"`           // how long it took to answer or to fail; without the wait for its turn
 	Answer   string        `json:"answer,omitempty"`  // what it said
 	Problem  string        `json:"problem,omitempty"` // why it said nothing, or what is wrong with what it said
+	Fault    string        `json:"fault,omitempty"`   // the kind of a device's own problem: rights, unsupported, unreachable, auth …
 	Usable   bool          `json:"usable"`            // it would lead to its proof today
 	Why      string        `json:"why,omitempty"`     // why not
 	Proof    ha.ProofKind  `json:"proof"`

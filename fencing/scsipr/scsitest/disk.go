@@ -42,6 +42,8 @@ type Disk struct {
 	APTPL   bool   // keeps reservations over a power loss
 	Forgets bool   // takes the bit APTPL and does not keep anything
 	NoCaps  bool   // knows no REPORT CAPABILITIES
+	Plain   bool   // knows no persistent reservations at all
+	Exotic  bool   // knows reservations, but not the type that fencing needs
 	Blocks  int    // default 64
 	// OnReply is called after each command, before its answer goes out.
 	OnReply func(cdb []byte)
@@ -195,10 +197,14 @@ func (d *Disk) command(nexus string, cdb, out []byte) (byte, []byte, []byte) {
 			b = make([]byte, blockSize)
 		}
 		return Good, b, nil
-	case 0x5e:
+	case 0x5e, 0x5f:
+		if d.Plain {
+			break
+		}
+		if cdb[0] == 0x5f {
+			return d.reserveOut(nexus, cdb, out)
+		}
 		return d.reserveIn(cdb)
-	case 0x5f:
-		return d.reserveOut(nexus, cdb, out)
 	}
 	return Check, nil, Sense(5, 0x20, 0)
 }

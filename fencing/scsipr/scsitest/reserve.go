@@ -33,6 +33,9 @@ func (d *Disk) reserveIn(cdb []byte) (byte, []byte, []byte) {
 		if d.APTPL {
 			b[2] |= 1
 		}
+		if d.Exotic {
+			b[4] &^= 0x20
+		}
 		if d.active {
 			b[3] |= 1
 		}

@@ -74,7 +74,9 @@ func (x *exam) fence(n ha.NodeName, seen []sight) {
 		return
 	}
 	for _, d := range seen[0].Devices {
-		x.fenceDevice(n, d.Name, seen)
+		if !x.told(n, "device "+d.Name) {
+			x.fenceDevice(n, d.Name, seen)
+		}
 	}
 	provable := slices.ContainsFunc(seen, func(s sight) bool { return s.Provable })
 	armed := slices.ContainsFunc(seen, func(s sight) bool { return s.Armed })
@@ -86,6 +88,11 @@ func (x *exam) fence(n ha.NodeName, seen []sight) {
 	case provable:
 		x.add(Finding{ID: "fence-none", Severity: OK, Node: n, Evidence: seen[0].Verdict})
 	}
+}
+
+// told says whether a check before has told what is wrong with something of a node.
+func (x *exam) told(n ha.NodeName, subject string) bool {
+	return slices.ContainsFunc(x.findings, func(f Finding) bool { return f.Node == n && f.Subject == subject && f.Severity != OK })
 }
 
 // fenceDevice judges one device of a node by what it said to each that read it.

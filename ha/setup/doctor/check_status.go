@@ -55,7 +55,7 @@ func (x *exam) said(f Finding) bool {
 	case "fencing-means":
 		return x.found(f.Node, "fence-none", "fence-self-only", "watchdog-none", "watchdog-unarmed", "watchdog-held")
 	case "fencing-device":
-		return x.found(f.Node, "fence-device-broken", "fence-device-partly", "fence-device-unproven")
+		return x.found(f.Node, "ceph-caps", "lun-reservations-missing", "fence-device-broken", "fence-device-partly", "fence-device-unproven")
 	case "proxmox-votes":
 		return anywhere("corosync-vote-missing")
 	case "guest-pinned":

@@ -71,6 +71,7 @@ type FenceDevice struct {
 	Method  string `json:"method"`
 	Usable  bool   `json:"usable"`
 	Problem string `json:"problem,omitempty"` // why it said nothing, or what is wrong with what it said
+	Fault   string `json:"fault,omitempty"`   // what kind of problem it is: FaultRights …
 	Why     string `json:"why,omitempty"`     // why it would not lead to a proof
 }
 

@@ -64,7 +64,7 @@ func well() Cluster {
 	for i := 1; i <= 2; i++ {
 		t := FenceTest{By: nodeName(i)}
 		for k := 1; k <= 3; k++ {
-			t.Nodes = append(t.Nodes, FenceNode{Node: nodeName(k), State: ha.NodeOnline, Provable: true, Armed: true, Verdict: "it would be proven off", Devices: []FenceDevice{{Name: fmt.Sprintf("bmc%d", k), Method: "ipmi", Usable: true}}})
+			t.Nodes = append(t.Nodes, FenceNode{Node: nodeName(k), State: ha.NodeOnline, Provable: true, Armed: true, Verdict: "it would be proven off", Devices: []FenceDevice{{Name: fmt.Sprintf("bmc%d", k), Method: "ipmi", Usable: true}, {Name: fmt.Sprintf("ceph%d", k), Method: cephBlocklist, Usable: true}}})
 		}
 		c.Fencing = append(c.Fencing, t)
 	}
@@ -89,6 +89,17 @@ func marks(n ha.NodeName, change func(*Marks)) func(*Cluster) {
 // behind changes what is mounted on a node.
 func behind(n ha.NodeName, what string) func(*Cluster) {
 	return edit(n, func(f *Facts) { f.Storages = []Storage{{Name: "nas", Type: "nfs", Shared: true, Behind: what}} })
+}
+
+// san adds a shared LVM storage on the LUN of all nodes, which answers so; "" does not answer.
+func san(group, answer string) func(*Cluster) {
+	return everywhere(func(f *Facts) {
+		f.Storages = append(slices.Clone(f.Storages), Storage{Name: "san", Type: "lvm", Shared: true, Behind: "volume group x", Group: "sanvg"})
+		f.Luns = []Lun{{WWN: "3600a", Device: "dm-3", Paths: 2, Active: 2, Groups: []string{group}}}
+		if answer != "" {
+			f.Reservations = map[string]string{"3600a": answer}
+		}
+	})
 }
 
 // unmarked takes away what every node knows of marks.
@@ -198,6 +209,30 @@ var faults = []struct {
 	{"no device, no watchdog", device("", "node3", func(n *FenceNode) { n.Devices, n.Provable, n.Armed = nil, false, false }), []string{"critical fence-none node node3"}, ""},
 	{"being fenced", device("", "node3", func(n *FenceNode) { n.State, n.Busy = ha.NodeFencing, true }), []string{"info fence-busy node node3"}, ""},
 	{"fenced", device("", "node3", func(n *FenceNode) { n.State, n.Provable, n.Armed = ha.NodeFenced, false, false }), nil, ""},
+
+	{"an account that may not blocklist", all(everywhere(func(f *Facts) {
+		f.Config = with(f.Config, func(c *Config) {
+			c.Devices = []Device{{Name: "ceph3", Node: "node3", Method: cephBlocklist, Grant: "ceph auth caps client.bascule mon 'allow r'"}}
+		})
+	}), device("", "node3", func(n *FenceNode) {
+		n.Devices = []FenceDevice{{Name: "ceph3", Method: cephBlocklist, Problem: "client.bascule may not change the blocklist", Fault: FaultRights}}
+	}), problem("fencing-device", Critical, "node node3")), []string{"critical ceph-caps device ceph3"}, "read by node1 and node2: client.bascule may not change the blocklist"},
+	{"monitors that do not answer", device("", "node3", func(n *FenceNode) {
+		n.Devices = []FenceDevice{{Name: "ceph3", Method: cephBlocklist, Problem: "no connection", Fault: "unreachable"}}
+	}), []string{"critical fence-device-broken device ceph3"}, "no connection"},
+	{"an account that may blocklist", device("", "node3", func(n *FenceNode) { n.Devices = []FenceDevice{{Name: "ceph3", Method: cephBlocklist, Usable: true}} }), nil, ""},
+	{"a LUN without reservations", device("", "node3", func(n *FenceNode) {
+		n.Devices = []FenceDevice{{Name: "san3", Method: scsiReservations, Problem: "the target knows no persistent reservations", Fault: FaultUnsupported}}
+	}), []string{"critical lun-reservations-missing device san3"}, "read by node1 and node2: the target knows no"},
+	{"a SAN whose reservations nobody uses", san("sanvg", Reservable), []string{"info lun-reservations-unused storage san"}, "1 LUN of it, asked by node1, node2 and node3, know"},
+	{"a SAN whose reservations are used", all(san("sanvg", Reservable), edit("node2", func(f *Facts) {
+		f.Config = with(f.Config, func(c *Config) {
+			c.Devices = []Device{{Name: "san1", Method: scsiReservations, Storages: []string{"san"}}}
+		})
+	})), nil, ""},
+	{"a SAN without reservations", san("sanvg", "the target knows no persistent reservations"), nil, ""},
+	{"a SAN that could not be asked", san("sanvg", ""), nil, ""},
+	{"another SAN's reservations", san("other", Reservable), nil, ""},
 
 	{"a slow disk", edit("node2", func(f *Facts) { f.Disk = with(f.Disk, func(d *Disk) { d.Syncs = spans(20, 120) }) }), []string{"warning timing-too-fast cluster"}, "patient would be carried"},
 	{"a dying disk", edit("node2", func(f *Facts) { f.Disk = with(f.Disk, func(d *Disk) { d.Syncs = spans(20, 9000) }) }), []string{"critical hardware-too-slow cluster"}, "delays etcd's heartbeats"},
@@ -432,7 +467,7 @@ func TestWellSaysWhatWasLookedAt(t *testing.T) {
 		}
 		got[x.ID] = true
 	}
-	for _, id := range []string{"watchdog-none", "fence-none", "timing-too-fast", "corosync-token-slow", "clock-apart", "port-closed", "mtu-path", "disk-space", "config-differs", "certificate-expiring", "token-weak", "boot-check-missing", "storage-not-shared", "memory-after-failure"} {
+	for _, id := range []string{"watchdog-none", "fence-none", "ceph-caps", "timing-too-fast", "corosync-token-slow", "clock-apart", "port-closed", "mtu-path", "disk-space", "config-differs", "certificate-expiring", "token-weak", "boot-check-missing", "storage-not-shared", "memory-after-failure"} {
 		if !got[id] {
 			t.Errorf("%s: nobody looked (%v)", id, slices.Sorted(maps.Keys(got)))
 		}

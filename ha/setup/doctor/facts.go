@@ -38,6 +38,8 @@ type Facts struct {
 	Storages     []Storage     `json:"storages,omitempty"`
 	Marks        []Marks       `json:"marks,omitempty"` // on the storages with directories
 	Luns         []Lun         `json:"luns,omitempty"`
+	// Reservations is what the LUNs below volume groups say, by WWN: Reservable, or what they lack. One that could not be asked is missing.
+	Reservations map[string]string `json:"reservations,omitempty"`
 }
 
 // Silent is a probe that gave nothing: it did not answer in time, or failed.
@@ -70,6 +72,9 @@ type Device struct {
 	Name   string      `json:"name"`
 	Node   ha.NodeName `json:"node"`
 	Method string      `json:"method"`
+	// Storages are what a device takes access to away, by the names that Proxmox has for them.
+	Storages []string `json:"storages,omitempty"`
+	Grant    string   `json:"grant,omitempty"` // the command that gives the device's account its rights, where there is one
 }
 
 // Guard is what a node's guard says of itself.
@@ -182,6 +187,7 @@ type Storage struct {
 	Shared bool   `json:"shared"`           // it says so
 	Behind string `json:"behind,omitempty"` // what stands behind it here: equal on all nodes where it is one and the same
 	Path   string `json:"path,omitempty"`
+	Group  string `json:"group,omitempty"` // LVM's volume group
 }
 
 // Marks are the small files that members' own looks write on a storage: those that this node wrote, and those that it finds there.
@@ -202,10 +208,15 @@ type Mark struct {
 	Unread  string        `json:"unread,omitempty"` // it is there and says nothing, and why
 }
 
+// Reservable is the answer of a LUN that knows the reservations that fencing needs.
+const Reservable = "yes"
+
 // Lun is a disk of a SAN.
 type Lun struct {
 	WWN    string `json:"wwn"`
 	Device string `json:"device"`
 	Paths  int    `json:"paths"`
 	Active int    `json:"active"` // paths that work
+	// Groups are the volume groups that lie on it, as far as volumes of them are active here.
+	Groups []string `json:"groups,omitempty"`
 }

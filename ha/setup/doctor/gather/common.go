@@ -20,7 +20,7 @@ func common(c *config.Config) *doctor.Config {
 		out.Voters = append(out.Voters, v.Name)
 	}
 	for _, d := range c.Devices() {
-		out.Devices = append(out.Devices, doctor.Device{Name: d.Name, Node: d.Node, Method: d.Method})
+		out.Devices = append(out.Devices, doctor.Device{Name: d.Name, Node: d.Node, Method: d.Method, Storages: names(d.Settings["storages"])})
 	}
 	out.Common = map[string]string{
 		"cluster":        c.Cluster,
@@ -43,6 +43,11 @@ func common(c *config.Config) *doctor.Config {
 		out.Common["fencing device "+d.Name] = device(d)
 	}
 	return out
+}
+
+// names splits a setting at its commas.
+func names(setting string) []string {
+	return strings.FieldsFunc(setting, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func members(list []ha.Member) string {

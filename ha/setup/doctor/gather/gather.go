@@ -16,16 +16,21 @@ import (
 // Source is where a node's facts come from. What is nil is not looked at.
 type Source struct {
 	Config      *config.Config
-	Root        string // prefix of /sys, /usr and /etc; "" on a real node
-	Version     string // of the basculed that runs; "": none does
-	HostReserve int64  // bytes that guests never get
+	Root        string           // prefix of /sys, /usr and /etc; "" on a real node
+	Version     string           // of the basculed that runs; "": none does
+	HostReserve int64            // bytes that guests never get
+	Now         func() time.Time // the wall clock; nil: time.Now
 
 	ReadPVE   func(ctx context.Context, name string) ([]byte, error) // a file below /etc/pve
 	Guard     func(ctx context.Context) (doctor.Guard, error)
 	Token     func(ctx context.Context) (doctor.Token, error)
 	Inventory func(ctx context.Context) (ha.Inventory, error)
-	Marks     func(ctx context.Context) []doctor.Marks                                         // of this node's looks at storages
-	Ping      func(ctx context.Context, to ha.NodeName, address string) (time.Duration, error) // gossip's own, over UDP
+	Grant     func(device string) string // the command that gives a fencing device's account its rights; "" where there is none
+	// Reservations asks a disk of a SAN whether it knows the reservations that fencing needs: doctor.Reservable, or what it lacks. An error: it
+	// could not be asked. It changes nothing.
+	Reservations func(ctx context.Context, device string) (string, error)
+	Marks        func(ctx context.Context) []doctor.Marks                                         // of this node's looks at storages
+	Ping         func(ctx context.Context, to ha.NodeName, address string) (time.Duration, error) // gossip's own, over UDP
 }
 
 // Gatherer gathers again and again. Its methods are safe for concurrent use.
@@ -39,7 +44,10 @@ type Gatherer struct {
 
 // New returns a gatherer.
 func New(s Source) *Gatherer {
-	return &Gatherer{src: s, now: time.Now, busy: map[string]time.Time{}}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	return &Gatherer{src: s, now: s.Now, busy: map[string]time.Time{}}
 }
 
 // probe is one look. It returns what is to be noted; an error stands for "it gave nothing".
@@ -54,6 +62,11 @@ func (g *Gatherer) Facts(ctx context.Context) doctor.Facts {
 	began := g.now()
 	f := doctor.Facts{Version: doctor.FactsVersion, Node: g.src.Config.Node, Witness: g.src.Config.Role == config.RoleWitness, Daemon: g.src.Version,
 		Timing: g.src.Config.Timing(), HostReserve: g.src.HostReserve, Config: common(g.src.Config)}
+	for i := range f.Config.Devices {
+		if d := &f.Config.Devices[i]; g.src.Grant != nil {
+			d.Grant = g.src.Grant(d.Name)
+		}
+	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, p := range g.probes() {
@@ -151,6 +164,9 @@ func (g *Gatherer) probes() []probe {
 	}
 	if s.Inventory != nil {
 		out = append(out, probe{"Proxmox API", 15 * time.Second, noted(s.Inventory, func(f *doctor.Facts, v ha.Inventory) { f.Inventory = &v })})
+	}
+	if s.Reservations != nil {
+		out = append(out, probe{"SAN reservations", 5 * time.Second, g.reservations})
 	}
 	if s.Marks != nil {
 		out = append(out, probe{"marks on storages", 6 * time.Second, g.marks})

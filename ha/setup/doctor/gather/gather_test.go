@@ -13,10 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -197,7 +199,7 @@ func TestFacts(t *testing.T) {
 	if len(f.Certificates) != 2 || f.Certificates[0].Problem != "" || f.Certificates[0].NotAfter.Before(time.Now()) {
 		t.Errorf("certificates: %+v", f.Certificates)
 	}
-	if f.Interface == nil || f.Interface.MTU == 0 || f.Clock == nil || f.Clock.Built.IsZero() {
+	if f.Interface == nil || f.Interface.MTU == 0 || f.Clock == nil || time.Since(f.Clock.Built) > 30*time.Minute { // its certificate is valid for an hour already, and was written just now
 		t.Errorf("interface %+v, clock %+v", f.Interface, f.Clock)
 	}
 	if w := f.Watchdogs; len(w) != 1 || w[0].Identity != "iTCO_wdt" || w[0].Path != "/dev/watchdog0" || !w[0].NoWayOut {
@@ -380,10 +382,12 @@ func TestCorosyncFacts(t *testing.T) {
 func TestLuns(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"sys/block/dm-3/dm/uuid":      "mpath-3600a\n",
-		"sys/block/dm-3/slaves/sda/x": "",
-		"sys/block/dm-3/slaves/sdb/x": "",
-		"sys/block/dm-4/dm/uuid":      "LVM-abc\n",
+		"sys/block/dm-3/dm/uuid":                                            "mpath-3600a\n",
+		"sys/block/dm-3/slaves/sda/x":                                       "",
+		"sys/block/dm-3/slaves/sdb/x":                                       "",
+		"sys/block/dm-4/dm/uuid":                                            "LVM-" + strings.Repeat("g", 64) + "\n",
+		"sys/block/dm-3/holders/dm-4/dm/uuid":                               "LVM-" + strings.Repeat("g", 64) + "\n",
+		"sys/block/dm-3/holders/dm-4/dm/name":                               "san--vg-vm--101--disk--0\n",
 		"sys/devices/platform/host1/session1/target/block/sda/device/state": "running\n",
 		"sys/devices/platform/host2/session2/target/block/sdb/device/state": "offline\n",
 		"sys/devices/platform/host3/session3/target/block/sdc/device/state": "running\n",
@@ -408,9 +412,25 @@ func TestLuns(t *testing.T) {
 	}
 	var f doctor.Facts
 	note(&f)
-	want := []doctor.Lun{{WWN: "3600a", Device: "dm-3", Paths: 2, Active: 1}, {WWN: "3600b", Device: "sdc", Paths: 1, Active: 1}}
-	if !slices.Equal(f.Luns, want) {
+	want := []doctor.Lun{{WWN: "3600a", Device: "dm-3", Paths: 2, Active: 1, Groups: []string{"san-vg"}}, {WWN: "3600b", Device: "sdc", Paths: 1, Active: 1}}
+	if !reflect.DeepEqual(f.Luns, want) {
 		t.Errorf("%+v", f.Luns)
+	}
+
+	// Only LUNs below volume groups are asked, over a path that works.
+	g := New(Source{Root: root, Reservations: func(_ context.Context, device string) (string, error) { return "asked " + device, nil }})
+	if note, err = g.reservations(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if note(&f); !maps.Equal(f.Reservations, map[string]string{"3600a": "asked /dev/sda"}) {
+		t.Errorf("%v", f.Reservations)
+	}
+	g = New(Source{Root: root, Reservations: func(context.Context, string) (string, error) { return "", errors.New("no such device") }})
+	if note, err = g.reservations(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if note(&f); len(f.Reservations) != 0 {
+		t.Errorf("%v", f.Reservations)
 	}
 }
 

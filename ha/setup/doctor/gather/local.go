@@ -85,8 +85,12 @@ func (g *Gatherer) clock(ctx context.Context) (func(*doctor.Facts), error) {
 	} else if said, err := child(ctx, "chronyc", "-c", "tracking"); err == nil {
 		out.Known, out.Synchronised = chronyTracks(said)
 	}
-	if c := readCertificate("node", g.src.Config.TLS.CertFile); c.Problem == "" {
-		out.Built = c.From
+	file := g.src.Config.TLS.CertFile
+	if c := readCertificate("node", file); c.Problem == "" {
+		out.Built = c.From // long ago on purpose, where Bascule has made it: a dead clock shall keep nobody out
+	}
+	if st, err := os.Stat(file); err == nil && st.ModTime().After(out.Built) {
+		out.Built = st.ModTime()
 	}
 	return func(f *doctor.Facts) { f.Clock = &out }, nil
 }

@@ -39,6 +39,7 @@ func (g *Gatherer) storages(ctx context.Context) (func(*doctor.Facts), error) {
 			}
 		}
 		if s.Type == "lvm" && st.Shared {
+			st.Group = s.Options["vgname"]
 			st.Behind = groupUUID(g.src.Root, s.Options["vgname"])
 		}
 		out = append(out, st)
@@ -101,9 +102,7 @@ func uuidOf(m mount) string {
 func groupUUID(root, group string) string {
 	names, _ := filepath.Glob(filepath.Join(root, "/sys/block/dm-*/dm/name"))
 	for _, file := range names {
-		of, _, ok := strings.Cut(strings.ReplaceAll(word(file), "--", "\x00"), "-") // a "-" of a name is doubled
-		uuid, lvm := strings.CutPrefix(word(filepath.Join(filepath.Dir(file), "uuid")), "LVM-")
-		if ok && lvm && len(uuid) >= 32 && strings.ReplaceAll(of, "\x00", "-") == group {
+		if of, uuid, ok := volume(file); ok && of == group {
 			return "volume group " + uuid[:32]
 		}
 	}
