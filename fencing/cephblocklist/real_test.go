@@ -182,12 +182,12 @@ func TestRealRights(t *testing.T) {
 	}{
 		{"bascule", nil, nil, ""},
 		{"marker", []string{"mark_down", "true", "host", "node2"}, nil, ""},
-		{"bascule", []string{"mark_down", "true", "host", "node2"}, fencing.ErrRefused, "mark OSDs down"},
+		{"bascule", []string{"mark_down", "true", "host", "node2"}, fencing.ErrRights, "mark OSDs down"},
 		{"marker", []string{"mark_down", "true", "host", "node1"}, fencing.ErrWrongMachine, "osd.1"},
 		{"marker", []string{"mark_down", "true", "host", "nodeX"}, fencing.ErrSettings, "no host"},
-		{"reader", nil, fencing.ErrRefused, "change the blocklist"},
-		{"blind", nil, fencing.ErrRefused, "placement groups of pool vms"},
-		{"half", nil, fencing.ErrRefused, "placement groups of pool data"},
+		{"reader", nil, fencing.ErrRights, "change the blocklist"},
+		{"blind", nil, fencing.ErrRights, "placement groups of pool vms"},
+		{"half", nil, fencing.ErrRights, "placement groups of pool data"},
 		{"bascule", []string{"pools", "vms,nopool"}, fencing.ErrSettings, "nopool"},
 		{"bascule", []string{"monitors", l.ours + ":1"}, fencing.ErrUnreachable, "no monitor"},
 	} {
@@ -199,6 +199,17 @@ func TestRealRights(t *testing.T) {
 		}
 		if after := l.epoch(); after != before {
 			t.Errorf("%s %v: a reading took the map from epoch %d to %d", c.account, c.more, before, after)
+		}
+	}
+	for _, account := range []string{"reader", "blind", "half"} { // the command that hactl doctor shows mends each
+		own := l.settings("client", account, "keyring", l.file(account+".keyring"))
+		grant, err := Grant(own, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.run("/bin/sh", "-c", strings.Replace(grant, "ceph ", "ceph -c "+l.file("ceph.conf")+" ", 1))
+		if got, err := l.open("client", account, "keyring", l.file(account+".keyring")).Read(timeLimit(t, 10*time.Second), l.clients()); err != nil || got[0].Access != ha.AccessOpen {
+			t.Errorf("%s after %s: %v %v", account, grant, got, err)
 		}
 	}
 	wrong := l.secret()[:24] + "AAAAAAAA" + l.secret()[32:] // behind type, time and length
