@@ -71,4 +71,5 @@ type StorageLook struct {
 	Problem string // empty: read, and written where that was due
 	Notes   []string
 	Paths   *PathCount
+	Took    time.Duration
 }

@@ -86,8 +86,17 @@ func (l labStorages) Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook
 			return ha.StorageLook{Storage: p.Name, Skipped: true, Problem: err.Error()}
 		}
 	}
+	if _, err := os.Lstat(dir + ".slow"); err == nil { // halab storage NODE NAME slow
+		select {
+		case <-ctx.Done():
+		case <-time.After(slowLook):
+		}
+	}
 	return l.Storages.Look(ctx, ha.StoragePlace{Name: p.Name, Type: "dir", Path: dir})
 }
+
+// slowLook is what a look at a storage that the lab made slow takes longer: most of what it may take.
+const slowLook = 3 * time.Second
 
 // mount makes the node's stand-in for a storage.
 func (l labStorages) mount(dir, name string) error {

@@ -29,7 +29,9 @@ func (a *Agent) storageLoop(ctx context.Context) error {
 			go func() {
 				c, cancel := context.WithTimeout(ctx, tm.StorageLook())
 				defer cancel()
+				began := a.cfg.Now()
 				l := a.cfg.Storages.Look(c, p)
+				l.Took = a.cfg.Now().Sub(began)
 				select {
 				case ended <- l:
 				case <-ctx.Done():
@@ -77,7 +79,7 @@ func (a *Agent) sighted(l ha.StorageLook) node.Sight {
 			log.Infof("storage %s: %s -> %s", l.Storage, was.State, is.State)
 		}
 	}
-	was.Fails, was.Since = is.Fails, is.Since
+	was.Fails, was.Slow, was.Since = is.Fails, is.Slow, is.Since
 	if !reflect.DeepEqual(was, is) {
 		a.reports.wake()
 	}

@@ -14,7 +14,7 @@ import (
 	"bascule/ha/node"
 )
 
-// fakeStorages is the storage "ceph" as each node reaches it: good when nothing is said, else "fails" or "hangs".
+// fakeStorages is the storage "ceph" as each node reaches it: good when nothing is said, else "fails", "hangs" or "slow".
 type fakeStorages struct {
 	t       *testing.T
 	mu      sync.Mutex
@@ -79,6 +79,8 @@ func (s storagesAt) Look(ctx context.Context, p ha.StoragePlace) ha.StorageLook 
 	case "fails":
 		time.Sleep(10 * time.Millisecond)
 		out.Problem = "input/output error"
+	case "slow":
+		time.Sleep(3 * time.Second)
 	default:
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -212,6 +214,34 @@ func TestAStorageThatIsDownForAllMovesNobody(t *testing.T) {
 				t.Errorf("%s says %q", n, got)
 			}
 		}
+	})
+}
+
+// TestASlowStorageMovesNobody: it is told on the node that finds it slow, as long as it is, and counts as good.
+func TestASlowStorageMovesNobody(t *testing.T) {
+	inColdWorld(t, 3, func(w *world) {
+		w.guest(101, ha.QEMU, "n2", true)
+		f := w.startLooking()
+		slow := func(s ha.Snapshot, n ha.NodeName) bool {
+			notes := s.Reports[n].Rec.Storages[0].Notes
+			return slices.ContainsFunc(notes, func(note string) bool { return strings.Contains(note, "answers slowly") })
+		}
+		mark := w.mark()
+		f.set("slow", "n2")
+		w.until(2*time.Minute, "n2 tells that it is slow", func(s ha.Snapshot) bool { return slow(s, "n2") })
+		w.pass(3 * time.Minute)
+		s := w.snapshot()
+		if got := w.since(mark, "asked: "); len(got) != 0 || !w.runsAlone(101, "n2") {
+			t.Errorf("%d orders; 101 runs on %v", len(got), w.where(101))
+		}
+		if stateOf(s, "n2") != ha.StorageGood || slow(s, "n1") || slow(s, "n3") {
+			t.Errorf("n2 says %q; n1 slow %v, n3 slow %v", stateOf(s, "n2"), slow(s, "n1"), slow(s, "n3"))
+		}
+		if got := w.since(mark, "wrote "+ha.KeyReport("n2")); len(got) > 2 {
+			t.Errorf("%d writes of n2's report", len(got))
+		}
+		f.set("", "n2")
+		w.until(time.Minute, "it is no longer slow", func(s ha.Snapshot) bool { return !slow(s, "n2") })
 	})
 }
 

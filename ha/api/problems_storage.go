@@ -85,6 +85,7 @@ var storageAdvice = []struct{ part, do string }{
 	{"noout", "ceph osd unset noout when the maintenance is over"},
 	{"multipath", "multipath -ll names the path; look at its cable, port and switch"},
 	{"free", "make room: a storage that is full stops its guests"},
+	{"slowly", "look at what keeps it busy (its disks, its network, a backup or a rebuild that runs); no guest moves for that"},
 	{"not written to", "if guests are to write there, look at the export's rights and at dmesg"},
 }
 

@@ -10,6 +10,16 @@ import (
 // lostAfter is how many looks in a row must fail before a storage counts as lost.
 const lostAfter = 2
 
+// A look that takes slowLook is slow; so many in a row are told. A slow storage is a good one for all decisions: guests that have to wait a
+// little are better off than guests that are stopped and started elsewhere.
+const (
+	slowLook  = 2500 * time.Millisecond
+	slowAfter = 3
+)
+
+// slowNote is what is told of a slow storage.
+const slowNote = "it answers slowly: the last looks took more than 2.5 s each"
+
 // Sight is what this node's looks at one storage have shown.
 type Sight struct {
 	State   ha.StorageState
@@ -18,6 +28,7 @@ type Sight struct {
 	Notes   []string
 	Paths   *ha.PathCount
 	Fails   int // looks in a row that failed
+	Slow    int // looks in a row that succeeded and were slow
 }
 
 // After is the sight after one more look. A storage is good after one look that succeeded, lost only after two that failed; a look that
@@ -32,6 +43,12 @@ func (s Sight) After(l ha.StorageLook, wall time.Time) Sight {
 		n.State, n.Fails = "", 0
 	case l.Problem == "" && !l.Hung:
 		n.State, n.Fails = ha.StorageGood, 0
+		if l.Took >= slowLook {
+			n.Slow = s.Slow + 1
+		}
+		if n.Slow >= slowAfter {
+			n.Notes = append(slices.Clone(n.Notes), slowNote)
+		}
 	case n.Fails < lostAfter:
 		n.State = ha.StorageDoubtful
 	case l.Hung:

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -47,6 +48,36 @@ func TestSightStates(t *testing.T) {
 		}
 		if (s.Problem == "") != (s.State == ha.StorageGood) {
 			t.Errorf("%s: %q with the problem %q", c.name, s.State, s.Problem)
+		}
+	}
+}
+
+// TestSightSlow: three slow looks in a row are told; a slow one that fails is none, and one that is quick ends it.
+func TestSightSlow(t *testing.T) {
+	slow, quick := ha.StorageLook{Took: slowLook, Notes: []string{"x"}}, ha.StorageLook{Took: slowLook - 1, Notes: []string{"x"}}
+	fails := ha.StorageLook{Problem: "input/output error", Took: slowLook}
+	for _, c := range []struct {
+		looks []ha.StorageLook
+		told  bool
+	}{
+		{[]ha.StorageLook{slow, slow}, false},
+		{[]ha.StorageLook{slow, slow, slow}, true},
+		{[]ha.StorageLook{slow, slow, slow, slow}, true},
+		{[]ha.StorageLook{slow, slow, quick, slow, slow}, false},
+		{[]ha.StorageLook{slow, slow, fails, slow}, false},
+		{[]ha.StorageLook{slow, slow, slow, fails}, false},
+		{[]ha.StorageLook{slow, slow, slow, quick}, false},
+	} {
+		var s Sight
+		for _, l := range c.looks {
+			s = s.After(l, time.Time{})
+		}
+		last := c.looks[len(c.looks)-1]
+		if told := slices.Contains(s.Notes, slowNote); told != c.told || len(last.Notes) > 0 && s.Notes[0] != "x" || len(last.Notes) > 1 {
+			t.Errorf("%d looks: notes %q, told %v, want %v", len(c.looks), s.Notes, told, c.told)
+		}
+		if last.Problem == "" && s.State != ha.StorageGood {
+			t.Errorf("slow is %q", s.State)
 		}
 	}
 }

@@ -195,7 +195,7 @@ func (l *Lab) PVE(ctx context.Context, node, fault string) error {
 	return err
 }
 
-// Storage changes how a node reaches a storage: fail, hang, apart (a storage of its own under the same name), heal.
+// Storage changes how a node reaches a storage: fail, hang, slow, apart (a storage of its own under the same name), heal.
 func (l *Lab) Storage(ctx context.Context, node, storage, fault string) error {
 	_, err := l.Do(ctx, "storage", Command{Node: node, Store: storage, Fault: fault})
 	return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,40 @@ func (b *bed) where() string {
 		out += fmt.Sprintf("%d%v ", id, b.RunningOn(id))
 	}
 	return out
+}
+
+// TestSlowStorageMovesNobody: one node finds a storage slow, and says so; it counts as good, and nobody moves.
+func TestSlowStorageMovesNobody(t *testing.T) {
+	b := up(t, lab.Options{Storages: true})
+	for _, n := range b.Names() {
+		b.says(n, first, ha.StorageGood)
+	}
+	node := b.plain()
+	at := b.where()
+	b.must(b.Storage(b.ctx, node, first, "slow"))
+	slow := func(ctx context.Context) error {
+		s, err := b.status(ctx, node)
+		if err != nil {
+			return err
+		}
+		for _, x := range s.Storages {
+			for _, n := range x.Nodes {
+				if x.Name == first && string(n.Node) == node && n.State == ha.StorageGood &&
+					slices.ContainsFunc(n.Notes, func(note string) bool { return strings.Contains(note, "answers slowly") }) {
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("its status does not say so: %+v", s.Storages)
+	}
+	took := b.within(2*time.Minute, node+" says that it is good and slow", slow)
+	t.Logf("told after %s", took.Round(time.Second))
+	b.throughout(40*time.Second, "nobody moves", func(context.Context) error {
+		if now := b.where(); now != at {
+			return fmt.Errorf("%s, it was %s", now, at)
+		}
+		return nil
+	})
 }
 
 // TestStorageLostByOneNode: exactly its guests on that storage move, nothing moves back; lost by all, nobody moves.
