@@ -106,7 +106,7 @@ func TestALostVoterIsReplaced(t *testing.T) {
 			t.Errorf("voters: %v", v.votes)
 		}
 		done := len(v.asked)
-		w.pass(time.Hour)
+		w.pass(15 * time.Minute) // a voter is replaced after ten
 		if len(v.asked) != done {
 			t.Errorf("asked again: %v", v.asked[done:])
 		}
@@ -129,7 +129,8 @@ func TestTheNextLeaderGoesOnReplacing(t *testing.T) {
 		v.mu.Lock()
 		v.gone = "n2"
 		v.mu.Unlock()
-		w.until(11*time.Minute, "somebody is asked", func(ha.Snapshot) bool { v.mu.Lock(); defer v.mu.Unlock(); return v.busy == 1 })
+		w.pass(9*time.Minute + 50*time.Second) // until looks a hundred times a second
+		w.until(2*time.Minute, "somebody is asked", func(ha.Snapshot) bool { v.mu.Lock(); defer v.mu.Unlock(); return v.busy == 1 })
 		first := w.snapshot().Leader.Node
 		w.kill(first)
 		w.pass(time.Second)
