@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -121,11 +122,12 @@ func testLostAnswers(t *testing.T, s suite) {
 	if !ok {
 		t.Skip("this store cannot lose answers")
 	}
-	s.losing(func(tx ha.Txn) bool {
+	s.losing(func(tx ha.Txn, limit time.Duration) bool {
 		loser.LoseNextCommit(false)
-		_, err := s.short(tx)
+		_, err := s.short(tx, limit)
 		if err == nil || errors.Is(err, ha.ErrUnavailable) {
-			return false // the machine stalled: the lost connection was found out before, or there was no time to send anything
+			t.Logf("again after: %v", err) // the machine stalled: the lost connection was found out before, or there was no time to send anything
+			return false
 		}
 		if !errors.Is(err, ha.ErrAmbiguous) {
 			t.Errorf("a commit that never arrived: %v", err)
@@ -135,15 +137,16 @@ func testLostAnswers(t *testing.T, s suite) {
 		}
 		return true
 	})
-	s.losing(func(tx ha.Txn) bool {
+	s.losing(func(tx ha.Txn, limit time.Duration) bool {
 		loser.LoseNextCommit(true)
-		at, err := s.short(tx)
+		at, err := s.short(tx, limit)
 		kv, _, gerr := s.Get(s.ctx, "guest/1")
 		switch {
 		case gerr != nil:
 			t.Fatal(gerr)
 		case errors.Is(err, ha.ErrUnavailable) && string(kv.Value) == "a":
-			return false // the machine stalled: there was no time to send anything
+			t.Logf("again after: %v", err) // the machine stalled: there was no time to send anything
+			return false
 		case err != nil && !errors.Is(err, ha.ErrAmbiguous), string(kv.Value) != "b", err == nil && at != kv.ModRev:
 			t.Errorf("a commit that happened: revision %d, %v, but %+v", at, err, kv)
 		}
@@ -164,21 +167,24 @@ func testLostAnswers(t *testing.T, s suite) {
 	s.commitUnder(term)
 }
 
-// losing tries until the machine gave the loss its chance: with a guest's record that says a, and a transaction that makes it b.
-func (s suite) losing(try func(tx ha.Txn) bool) {
+// losing tries until the machine gave the loss its chance: with a guest's record that says a, a transaction that makes it b, and more
+// time for each try.
+func (s suite) losing(try func(tx ha.Txn, limit time.Duration) bool) {
 	s.t.Helper()
+	limit := lostCall
 	for range attempts {
 		rev := s.put("guest/1", "a", 0)
-		if try(ha.Txn{Guards: []ha.Guard{{Key: "guest/1", Rev: rev}}, Puts: []ha.Put{{Key: "guest/1", Value: []byte("b")}}}) {
+		if try(ha.Txn{Guards: []ha.Guard{{Key: "guest/1", Rev: rev}}, Puts: []ha.Put{{Key: "guest/1", Value: []byte("b")}}}, limit) {
 			return
 		}
+		limit = min(2*limit, 20*lostCall)
 	}
 	s.t.Errorf("no answer was lost in %d attempts", attempts)
 }
 
 // short commits with a deadline that a lost answer may use up.
-func (s suite) short(tx ha.Txn) (int64, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, lostCall)
+func (s suite) short(tx ha.Txn, limit time.Duration) (int64, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, limit)
 	defer cancel()
 	return s.bare.Commit(ctx, tx)
 }
