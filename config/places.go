@@ -8,6 +8,7 @@ import (
 
 // Places is where a member keeps things, and who it is: enough to ask what runs there, and to put back what it changed.
 type Places struct {
+	Cluster     string // empty where the file does not say it rightly
 	Node        ha.NodeName
 	Role        Role
 	DataDir     string
@@ -36,5 +37,5 @@ func LoadPlaces(path string) (*Places, error) {
 	if err := asError(own); err != nil {
 		return nil, err
 	}
-	return &Places{Node: c.Node, Role: c.Role, DataDir: c.DataDir, APISocket: c.API.Socket, GuardSocket: c.Guard.Socket, Proxmox: c.Proxmox}, nil
+	return &Places{Cluster: c.Cluster, Node: c.Node, Role: c.Role, DataDir: c.DataDir, APISocket: c.API.Socket, GuardSocket: c.Guard.Socket, Proxmox: c.Proxmox}, nil
 }

@@ -45,6 +45,7 @@ func root() *cobra.Command {
 		restoreStore(&file),
 		doctorFacts(&file),
 		storageLook(),
+		forgetStorages(&file),
 	)
 	return c
 }

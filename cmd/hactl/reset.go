@@ -22,7 +22,7 @@ func newReset(h *hactl) *cobra.Command {
 		Short: "Take this node out of the site and Bascule's files off it",
 		Long: "Leaves in order: gives the vote in the store back, stops the services, removes token, configuration, keys and data of this node. It must\n" +
 			"be drained (hactl drain NODE --wait). Guests that lie here get their \"Start at boot\" back. On the last node it removes what the site\n" +
-			"shares, too: /etc/pve/bascule, role, user, firewall rules. On a witness: gives its vote back, stops it, removes its files.\n\n" +
+			"shares, too: /etc/pve/bascule, role, user, firewall rules, and .bascule on the storages. On a witness: gives its vote back, stops it, removes its files.\n\n" +
 			"No guest is stopped.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.reset(cmd.Context(), force) },

@@ -59,7 +59,7 @@ func MakeReset(node ha.NodeName, common []byte, joined Joined, l Layout) (LeaveP
 			return p, err
 		}
 	}
-	p.Steps = []Step{NoUnit{UnitDaemon}, PutBack{l.Config()}, EndGuard{l.Config()}, NoToken{node}}
+	p.Steps = []Step{NoUnit{UnitDaemon}, PutBack{l.Config()}, NoMarks{l.Config(), p.Last}, EndGuard{l.Config()}, NoToken{node}}
 	if p.Last {
 		p.Steps = append(p.Steps, NoUser{}, NoFirewall{}, Gone{l.Common(), "the common part"}, Gone{l.JoinedDir(), "who has joined"},
 			Gone{strings.TrimSuffix(l.Common(), "/basculed.yaml"), "the site's configuration"}, Gone{strings.TrimSuffix(l.Secret(""), "/"), "the site's keys and passwords"})
@@ -227,6 +227,36 @@ func (p PutBack) Done(_ context.Context, sys System) (bool, error) {
 // Do implements Step.
 func (p PutBack) Do(ctx context.Context, sys System) error {
 	_, err := sys.Run(ctx, nil, "basculed", "restore-onboot", "--config", p.Config)
+	return err
+}
+
+// NoMarks removes what this node's looks wrote on the storages, or with All what every node's did. A storage that is away keeps its own.
+type NoMarks struct {
+	Config string
+	All    bool
+}
+
+// Title implements Step.
+func (m NoMarks) Title() string {
+	if m.All {
+		return "remove what the nodes' looks wrote on the storages (.bascule)"
+	}
+	return "remove what this node's looks wrote on the storages (.bascule/look-NODE)"
+}
+
+// Done implements Step: a node without configuration has written nothing, and no longer knows of which cluster it was.
+func (m NoMarks) Done(_ context.Context, sys System) (bool, error) {
+	there, err := exists(sys, m.Config)
+	return !there, err
+}
+
+// Do implements Step.
+func (m NoMarks) Do(ctx context.Context, sys System) error {
+	argv := []string{"basculed", "forget-storages", "--config", m.Config}
+	if m.All {
+		argv = append(argv, "--all")
+	}
+	_, err := sys.Run(ctx, nil, argv...)
 	return err
 }
 

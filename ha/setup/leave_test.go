@@ -91,6 +91,9 @@ func TestReset(t *testing.T) {
 		t.Fatalf("%+v %v", p, err)
 	}
 	do(t, second, p.Steps)
+	if !slices.Contains(second.argv, "basculed forget-storages --config /etc/bascule/basculed.yaml") {
+		t.Errorf("its marks stay on the storages, or those of the others go: %q", second.argv)
+	}
 	for name := range second.files {
 		if strings.HasPrefix(name, "/etc/bascule/") {
 			t.Errorf("%s stayed", name)
@@ -107,6 +110,7 @@ func TestReset(t *testing.T) {
 	do(t, first, p.Steps)
 	var order []int
 	for _, command := range []string{"systemctl disable --now basculed.service", "basculed restore-onboot --config /etc/bascule/basculed.yaml",
+		"basculed forget-storages --config /etc/bascule/basculed.yaml --all",
 		"basculed stop-check --guard --config /etc/bascule/basculed.yaml", "systemctl disable --now bascule-guard.service"} {
 		order = append(order, slices.Index(first.argv, command))
 	}

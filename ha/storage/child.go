@@ -55,6 +55,9 @@ func (a *answer) carryOut(o order) error {
 	if o.List {
 		return a.list(o)
 	}
+	if o.Forget != nil {
+		return a.forget(o)
+	}
 	if o.Mount != "" && !mounted(o.Mount) {
 		return fmt.Errorf("%s is not mounted", o.Mount)
 	}

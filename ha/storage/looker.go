@@ -73,6 +73,8 @@ type order struct {
 	Mark    *Mark    `json:"mark,omitempty"` // with Write: what is written
 	List    bool     `json:"list,omitempty"` // only read the marks that are there
 	Devices []string `json:"devices,omitempty"`
+
+	Forget *forgetting `json:"forget,omitempty"` // only remove marks
 }
 
 // answer is what a child found.
