@@ -106,3 +106,24 @@ tree_of() {
 		-type f -printf '%p f %m %u:%g %s\n' -o -printf '%p %y %m %u:%g %l\n' | sort
 	on "$1" find /etc -xdev -type f -exec sha256sum {} + | awk '{ print $2 " holds " $1 }' | sort
 }
+
+# What the steps say and ask.
+both() { for n in node1 node2; do "$@" "$n"; done; }
+site_put() { on "$1" dpkg -i "$(package "$2")"; }
+site_status() { { on "$1" hactl status -o json || true; } | tr -d ' \n'; } # its exit status tells of problems
+site_text() { on "$1" hactl status 2>&1 || true; }
+init() { on node1 hactl init --yes --trust-softdog --witness "$@" 2>&1; }
+healthy() { on "$1" hactl status; }
+voters() { on "$1" hactl etcd members -o json | tr -d ' \n'; }
+
+# refused TEXT COMMAND…: it fails, says this, and what it said stays in $said.
+refused() {
+	local text=$1
+	shift
+	if said=$("$@" 2>&1); then
+		echo "$said"
+		return 1
+	fi
+	echo "$said"
+	tr -s ' \n' ' ' <<<"$said" | grep -qF -- "$text" # it is wrapped
+}
