@@ -337,3 +337,14 @@ func TestAgo(t *testing.T) {
 		}
 	}
 }
+
+// TestGuardsProblemsHaveTheirOwnIDs: a guard that is older than its basculed is none that does not answer.
+func TestGuardsProblemsHaveTheirOwnIDs(t *testing.T) {
+	for id, guard := range map[string]api.GuardHealth{"guard-version": {Connected: true, Version: "1.0"}, "guard-away": {Detail: "connection refused"}} {
+		v := apitest.Well()
+		v.Version, v.Guard = "1.1", guard
+		if !slices.ContainsFunc(api.BuildStatus(v).Problems, func(p api.Problem) bool { return p.ID == id && p.Subject == "node node1" }) {
+			t.Errorf("no %s: %+v", id, api.BuildStatus(v).Problems)
+		}
+	}
+}

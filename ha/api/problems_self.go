@@ -20,7 +20,7 @@ func (f *finder) guard() {
 		return
 	}
 	if f.v.Guard.Connected {
-		f.olderGuard()
+		f.about("guard-version").olderGuard()
 		return
 	}
 	f.add(Critical, nodeSubject(f.v.Self), fmt.Sprintf("basculed on %s does not reach its guard: nothing would stop its guests in time, so it takes no new ones", f.v.Self),

@@ -56,6 +56,8 @@ func (x *exam) said(f Finding) bool {
 		return x.found(f.Node, "fence-none", "fence-self-only", "watchdog-none", "watchdog-unarmed", "watchdog-held")
 	case "fencing-device":
 		return x.found(f.Node, "ceph-caps", "lun-reservations-missing", "fence-device-broken", "fence-device-partly", "fence-device-unproven")
+	case "guard-version":
+		return x.found(f.Node, "guard-version")
 	case "proxmox-votes":
 		return anywhere("corosync-vote-missing")
 	case "guest-pinned":

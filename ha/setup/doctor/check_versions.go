@@ -7,7 +7,7 @@ var versions = check{
 	kinds: []Kind{
 		{ID: "guard-version", Grades: []Severity{Info}, Title: "A node's guard is of another version than its basculed",
 			Why: "after an upgrade the guard goes on as it was until it is restarted: what is new in it does not work yet",
-			Do:  "systemctl restart bascule-guard on that node, best while it is drained"},
+			Do:  "nothing: it is renewed when the node boots. At once, best while the node is drained: systemctl stop basculed; systemctl restart bascule-guard; systemctl start basculed"},
 	},
 	run: func(x *exam) {
 		for _, f := range x.agents() {

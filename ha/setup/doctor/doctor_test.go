@@ -379,7 +379,7 @@ var faults = []struct {
 		[]string{"warning memory-after-failure node node1"}, "VM 101 (web1); the first: node2 and node3: needs 12288 MiB, 11264 MiB free"},
 	{"too much on a node", seen("node2", func(g *ha.GuestSeen) { g.Memory = 15*gib + 1; g.Protected = false }), []string{"warning memory-overcommit node node2"}, "of 15.0 GiB"},
 
-	{"an old guard", edit("node2", func(f *Facts) { f.Guard = with(f.Guard, func(g *Guard) { g.Version = "0.9.0" }) }), []string{"info guard-version node node2"}, "guard 0.9.0, basculed 1.0.0"},
+	{"an old guard", all(edit("node2", func(f *Facts) { f.Guard = with(f.Guard, func(g *Guard) { g.Version = "0.9.0" }) }), problem("guard-version", Info, "node node2")), []string{"info guard-version node node2"}, "guard 0.9.0, basculed 1.0.0"},
 
 	{"what status says", problem("store", Critical, "store"), []string{"critical store store"}, "what"},
 	{"what status says of a device, and the test does too", all(device("", "node3", func(n *FenceNode) { n.Devices[0] = FenceDevice{Name: "bmc3", Problem: "dead"} }), problem("fencing-device", Critical, "node node3"), problem("fencing-device", Critical, "node node2")),
