@@ -5,7 +5,7 @@
 #   make install-test     the package installed, upgraded, removed and purged in a Debian that is booted for it; a site of two nodes and a witness (root; under 10 minutes)
 #   make lab              bin/halab, and for its nodes bin/lab/basculed and hactl
 #   make test             everything that a commit must pass
-#   make e2e              whole clusters lose nodes, daemons, networks (10 minutes)
+#   make e2e              whole clusters lose nodes, daemons, networks (a quarter of an hour)
 #   make init-demo        three bare nodes are set up with hactl init and join, one dies, it is taken out
 #   make demo [FENCING=redfish|ipmi|sbd|watchdog]   a cluster on this machine loses a node before your eyes
 #   make bench-failover   N failovers measured (N=20)

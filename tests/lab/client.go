@@ -177,6 +177,12 @@ func (l *Lab) Port(ctx context.Context, port int, open bool) error {
 	return err
 }
 
+// Way lets one node's connections to a TCP port of another carry nothing, or again.
+func (l *Lab) Way(ctx context.Context, from, to string, port int, open bool) error {
+	_, err := l.Do(ctx, "port", Command{From: from, Node: to, Port: port, Fault: map[bool]string{true: "up", false: "down"}[open]})
+	return err
+}
+
 // Link gives the datagrams that from sends to node a delay and a loss (0 to 1).
 func (l *Lab) Link(ctx context.Context, from, node string, delay time.Duration, loss float64) error {
 	_, err := l.Do(ctx, "link", Command{Node: node, From: from, Delay: delay, Loss: loss})

@@ -159,7 +159,8 @@ func (w *World) etcd(c Command) (string, error) {
 	return "etcd is " + c.Fault, nil
 }
 
-// port makes a TCP port of every node carry nothing between nodes, as a firewall does that drops, or lets it pass again.
+// port makes a TCP port of every node carry nothing between nodes, as a firewall does that drops, or lets it pass again; with From and Node
+// only what From has to do with that port of Node.
 func (w *World) port(c Command) (string, error) {
 	if c.Fault != "down" && c.Fault != "up" {
 		return "", fmt.Errorf("a port can be made %q or %q, not %q", "down", "up", c.Fault)
@@ -167,8 +168,15 @@ func (w *World) port(c Command) (string, error) {
 	if c.Port < 1 || c.Port > 65535 {
 		return "", fmt.Errorf("%d is no port", c.Port)
 	}
-	w.network.SetPort(c.Port, c.Fault == "up")
 	detail := fmt.Sprintf("port %d is %s", c.Port, c.Fault)
+	if c.From != "" {
+		if err := w.network.SetWay(c.From, c.Node, c.Port, c.Fault == "up"); err != nil {
+			return "", err
+		}
+		detail += fmt.Sprintf(" from %s to %s", c.From, c.Node)
+	} else {
+		w.network.SetPort(c.Port, c.Fault == "up")
+	}
 	w.networkChanged(detail)
 	return detail, nil
 }

@@ -40,8 +40,9 @@ func TestMain(m *testing.M) {
 // bed is one test's lab. Its methods end the test when something does not come true.
 type bed struct {
 	*lab.Lab
-	t   *testing.T
-	ctx context.Context
+	t        *testing.T
+	ctx      context.Context
+	produced map[string]bool // kinds of findings that faults have brought about
 }
 
 // calm is a lab for a machine that may be slow, or have other work: with this timing a stall of many seconds fences nobody.
@@ -53,7 +54,13 @@ func calm(o lab.Options) lab.Options {
 // up starts a healthy lab and sees to its end. A failed test shows the ends of the logs and keeps the directory.
 func up(t *testing.T, o lab.Options) *bed {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	return upFor(t, testLimit, o)
+}
+
+// upFor is up for a test that may take as long as this.
+func upFor(t *testing.T, limit time.Duration, o lab.Options) *bed {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
 	// Not t.TempDir: unix sockets allow only short names, and a failed test's directory must stay.
 	dir, err := os.MkdirTemp("", "e2e-")

@@ -14,6 +14,12 @@ const noNode = "-"
 // link is one direction between two nodes.
 type link struct{ from, to string }
 
+// way is a TCP port of one node, as another one uses it.
+type way struct {
+	link
+	port int
+}
+
 // fabric is the state of the network: which links carry traffic and which nodes have power. Everything else in this
 // package asks it before it forwards, and is woken when it changes.
 type fabric struct {
@@ -22,6 +28,7 @@ type fabric struct {
 	isolated map[string]bool
 	dark     map[string]bool // no power
 	shut     map[int]bool    // TCP ports on which nothing passes between nodes
+	barred   map[way]bool    // TCP ports that one node does not reach at another, while others do
 	epoch    chan struct{}   // closed and replaced at every change
 }
 
@@ -31,6 +38,7 @@ func newFabric() *fabric {
 		isolated: map[string]bool{},
 		dark:     map[string]bool{},
 		shut:     map[int]bool{},
+		barred:   map[way]bool{},
 		epoch:    make(chan struct{}),
 	}
 }
@@ -54,6 +62,13 @@ func (f *fabric) open(port int, from, to string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.shut[port] || from == to || from == outsider || to == outsider
+}
+
+// lets says whether a client's connections to this port of a server carry anything.
+func (f *fabric) lets(client, server string, port int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.barred[way{link{client, server}, port}]
 }
 
 // both says whether packets pass in both directions, as a TCP handshake needs.

@@ -75,7 +75,7 @@ func (f *flow) run(server netip.AddrPort) {
 
 // passes says whether a packet of this connection that from sends now arrives at to.
 func (f *flow) passes(from, to string) bool {
-	return f.sw.fabric.passes(from, to) && f.sw.fabric.open(f.port, from, to)
+	return f.sw.fabric.passes(from, to) && f.sw.fabric.open(f.port, from, to) && f.sw.fabric.lets(f.src, f.dst, f.port)
 }
 
 // awaitLink holds a new connection until a handshake could pass. What the client sends meanwhile is kept. It says false when

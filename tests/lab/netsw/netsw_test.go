@@ -252,3 +252,29 @@ func TestTwoSwitchesOnOneAddress(t *testing.T) {
 		t.Fatal("two switches share an address")
 	}
 }
+
+// TestOneWayOfAPort: what one node has to do with a port of another is silent, the same port the other way round and for others is not.
+func TestOneWayOfAPort(t *testing.T) {
+	b := newBed(t, nil)
+	atA, atB := b.listen("a"), b.listen("b")
+	client, server := b.pair("a", "b", atB)
+	b.must(b.SetWay("a", "b", b.port, false))
+	send(t, client, "lost")
+	quiet(t, server, "a barred port")
+	send(t, server, "back")
+	quiet(t, client, "the answer from a barred port")
+	for _, other := range []struct {
+		from, to string
+		at       <-chan *net.TCPConn
+	}{{"b", "a", atA}, {"c", "b", atB}} {
+		c, s := b.pair(other.from, other.to, other.at)
+		send(t, c, "hello")
+		receive(t, s, "hello")
+	}
+	b.must(b.SetWay("a", "b", b.port, true))
+	receive(t, server, "lost")
+	receive(t, client, "back")
+	if b.SetWay("a", "nobody", b.port, false) == nil {
+		t.Error("a way to an unknown node")
+	}
+}

@@ -133,6 +133,16 @@ func (s *Switch) SetPort(port int, up bool) {
 	s.change(func() { s.fabric.shut[port] = !up })
 }
 
+// SetWay lets nothing pass on one node's connections to a TCP port of another, or lets it pass again: a firewall that drops what comes from
+// one address. The other direction is left as it is.
+func (s *Switch) SetWay(client, server string, port int, up bool) error {
+	if err := s.known(client, server); err != nil {
+		return err
+	}
+	s.change(func() { s.fabric.barred[way{link{client, server}, port}] = !up })
+	return nil
+}
+
 // SetPower tells the switch that a node lost or regained its power. Call it BEFORE the node's processes are
 // killed: what their sockets say from then on is no longer passed to anybody.
 func (s *Switch) SetPower(node string, on bool) error {
