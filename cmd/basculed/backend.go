@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
 	"bascule/config"
 	"bascule/ha"
 	"bascule/ha/agent"
@@ -12,6 +14,7 @@ import (
 	"bascule/ha/etcd"
 	"bascule/ha/gossip"
 	"bascule/ha/setup/doctor/gather"
+	"bascule/ha/setup/pki"
 )
 
 // backend is what the API sees of the agent.
@@ -20,6 +23,8 @@ type backend struct {
 	cfg    *config.Config
 	store  *etcd.Store
 	gossip *gossip.Gossip
+	keeper *pki.Keeper
+	log    logrus.FieldLogger
 	tester fenceTester
 	doctor *gather.Gatherer
 }

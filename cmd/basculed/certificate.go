@@ -13,6 +13,7 @@ import (
 
 	"bascule/config"
 	"bascule/ha"
+	"bascule/ha/agent"
 	"bascule/ha/api"
 	"bascule/ha/setup/pki"
 )
@@ -21,9 +22,9 @@ import (
 const signLimit = 10 * time.Second
 
 // newKeeper keeps this member's certificate. A Proxmox node has the authority at hand; a witness asks the nodes.
-func newKeeper(cfg *config.Config) pki.Keeper {
+func newKeeper(cfg *config.Config) *pki.Keeper {
 	files := pki.Files{CA: cfg.TLS.CAFile, Cert: cfg.TLS.CertFile, Key: cfg.TLS.KeyFile}
-	k := pki.Keeper{Name: cfg.Node, Files: files}
+	k := &pki.Keeper{Name: cfg.Node, Files: files}
 	if cfg.Role == config.RoleWitness {
 		k.Signer = nodesSign{cfg}
 		k.Remedy = fmt.Sprintf("a certificate that has ended lets it ask nobody: on a Proxmox node: hactl witness renew %s", cfg.Node)
@@ -89,13 +90,14 @@ func signFor(cfg *config.Config, asker *x509.Certificate, request []byte, now ti
 
 // renewFirst renews a certificate that is due before anything shows it: one that has ended would keep this member out. A witness asks the
 // nodes once it is up, and waits for nobody now.
-func renewFirst(ctx context.Context, cfg *config.Config, log logrus.FieldLogger) {
-	k := newKeeper(cfg)
-	if cfg.Role != config.RoleWitness {
-		told(k.Look(ctx, time.Now()), log)
-	} else if err := k.Files.Mend(); err != nil {
-		log.Warn(err.Error())
+func (p *parts) renewFirst(ctx context.Context) {
+	if p.cfg.Role == config.RoleWitness {
+		if err := p.keeper.Files.Mend(); err != nil {
+			p.log.Warn(err.Error())
+		}
+		return
 	}
+	told(p.keeper.Look(ctx, time.Now()), p.log)
 }
 
 func told(f pki.Found, log logrus.FieldLogger) {
@@ -109,11 +111,14 @@ func told(f pki.Found, log logrus.FieldLogger) {
 
 // watchCertificate renews this member's certificate when it is due. Whatever listens or calls reads it anew for its next connection.
 func (p *parts) watchCertificate(ctx context.Context) {
-	newKeeper(p.cfg).Run(ctx, time.Now, func(f pki.Found) {
-		if f.Renewed {
-			told(f, p.log)
-		}
-		p.agent.Problem("certificate", f.Problem)
-		p.agent.Problem("authority", f.Authority)
-	})
+	p.keeper.Run(ctx, time.Now, func(f pki.Found) { found(f, p.agent, p.log) })
+}
+
+// found tells what a look at the certificate has shown.
+func found(f pki.Found, a *agent.Agent, log logrus.FieldLogger) {
+	if f.Renewed {
+		told(f, log)
+	}
+	a.Problem("certificate", f.Problem)
+	a.Problem("authority", f.Authority)
 }

@@ -96,7 +96,10 @@ func (p *parts) run(ctx, stopped context.Context) error {
 func (p *parts) serve(ctx context.Context, g *errgroup.Group) error {
 	look := gatherer(p.cfg, p.host, p.driver, p.guard)
 	look.Version, look.Ping, look.Marks = version, p.gossip.Ping, marksOf(p.looker)
-	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip, tester: p.tester, doctor: gather.New(look)}, p.log.WithField("part", "api"))
+	srv := api.NewServer(backend{Agent: p.agent, cfg: p.cfg, store: p.store, gossip: p.gossip, keeper: p.keeper, log: p.log, tester: p.tester, doctor: gather.New(look)}, p.log.WithField("part", "api"))
+	if err := srv.Trusting(p.cfg.TLS.CAFile); err != nil {
+		return err
+	}
 	unix, err := api.ListenUnix(p.cfg.API.Socket)
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ import (
 	"bascule/ha/node"
 	"bascule/ha/placement"
 	"bascule/ha/proxmox"
+	"bascule/ha/setup/pki"
 	"bascule/ha/storage"
 )
 
@@ -46,6 +47,7 @@ type parts struct {
 	joiner *fencing.Joiner
 	tester fenceTester
 	looker *storage.Looker // nil on a witness
+	keeper *pki.Keeper     // of this member's certificate
 
 	journal *recorder.Journal
 }
@@ -69,7 +71,8 @@ func assemble(ctx context.Context, cfg *config.Config, h host, log logrus.FieldL
 	if p.alerts, err = openAlerts(cfg, log); err != nil {
 		return nil, err
 	}
-	renewFirst(ctx, cfg, log)
+	p.keeper = newKeeper(cfg)
+	p.renewFirst(ctx)
 	if p.store, err = openStore(ctx, cfg, log); err != nil {
 		return nil, err
 	}

@@ -45,21 +45,24 @@ func NewClient(socket string) *Client {
 	}
 }
 
-// NewTLSClient talks to addr (host or host:port) over mutual TLS; files are PEM.
+// NewTLSClient talks to addr (host or host:port) over mutual TLS; files are PEM, and read again for each connection.
 func NewTLSClient(addr, caFile, certFile, keyFile string) (*Client, error) {
-	pool, own, err := loadTLS(caFile, certFile, keyFile)
+	own, err := loadTLS(caFile, certFile, keyFile)
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		addr = net.JoinHostPort(addr, DefaultPort)
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host, addr = addr, net.JoinHostPort(addr, DefaultPort)
 	}
-	d := net.Dialer{Timeout: dialTimeout}
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) { // what is trusted may change between two connections
+		ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+		defer cancel()
+		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: own.clientTLS(host)}
+		return d.DialContext(ctx, network, addr)
+	}
 	return &Client{
-		http: &http.Client{Transport: &http.Transport{
-			DialContext: d.DialContext, TLSHandshakeTimeout: dialTimeout,
-			TLSClientConfig: &tls.Config{RootCAs: pool, GetClientCertificate: own.forClient, MinVersion: tls.VersionTLS13},
-		}},
+		http: &http.Client{Transport: &http.Transport{DialTLSContext: dial}},
 		base: "https://" + addr, peer: addr,
 		help: "is that node up, its port open, and the certificate of this cluster's authority?",
 	}, nil

@@ -91,7 +91,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, closing <-chan s
 		s.answer(w, http.StatusOK, first)
 		return
 	}
-	st := &stream{server: s, w: w, rc: http.NewResponseController(w), after: q.After}
+	st := &stream{server: s, asked: r, w: w, rc: http.NewResponseController(w), after: q.After}
 	st.run(r.Context(), first, ticks, closing)
 }
 
@@ -108,6 +108,7 @@ func (s *Server) read(ctx context.Context, after string, limit int) ([]StoredEve
 // stream follows events for one caller.
 type stream struct {
 	server *Server
+	asked  *http.Request
 	w      http.ResponseWriter
 	rc     *http.ResponseController
 	after  string   // nothing up to here was asked for
@@ -135,6 +136,9 @@ func (st *stream) run(ctx context.Context, first []StoredEvent, ticks, closing <
 		case <-closing:
 			return
 		case <-alive.C:
+			if st.server.refused(st.asked) != nil {
+				return
+			}
 			err = st.line(EventLine{})
 		case <-ticks:
 			err = st.more(ctx)

@@ -33,6 +33,7 @@ type Server struct {
 	testing   turn // a management controller has few sessions, and the leader needs one of them
 	gathering turn
 	backend   Backend
+	trust     *ownFiles // what is asked at each request whether its caller is trusted still; nil: the handshake counts for the connection's life
 	log       logrus.FieldLogger
 	now       func() time.Time
 	rand      io.Reader
@@ -46,6 +47,14 @@ func NewServer(b Backend, log logrus.FieldLogger) *Server {
 		log = quiet
 	}
 	return &Server{backend: b, log: log, now: time.Now, rand: rand.Reader}
+}
+
+// Trusting makes the server look again, at each request over TLS, whether the caller's certificate is of an authority in this file: who has
+// shown one of an authority that was dropped since is turned away, however long his connection has stood. Call it before Serve.
+func (s *Server) Trusting(caFile string) error {
+	pool, err := readPool(caFile)
+	s.trust = &ownFiles{caFile: caFile, pool: pool}
+	return err
 }
 
 // Serve answers on l until ctx ends, then lets open requests finish (streams end at once) and closes l. It returns nil
@@ -96,13 +105,36 @@ func (s *Server) handler(closing <-chan struct{}) http.Handler {
 	mux.HandleFunc("GET /v1/gossip-keys", s.gossipKeys)
 	mux.HandleFunc("PUT /v1/gossip-keys", s.setGossipKeys)
 	mux.HandleFunc("POST /v1/certificate", s.signCertificate)
+	mux.HandleFunc("GET /v1/authority", s.authority)
+	mux.HandleFunc("PUT /v1/authority", s.setAuthority)
 	for _, kind := range []ha.RequestKind{ha.RequestDrain, ha.RequestUndrain, ha.RequestFence, ha.RequestConfirmOff, ha.RequestConfirmTest} {
 		mux.HandleFunc("POST /v1/"+string(kind), func(w http.ResponseWriter, r *http.Request) { s.request(w, r, kind) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, &Error{Code: http.StatusNotFound, Message: fmt.Sprintf("no %s %.80q in this API", r.Method, r.URL.Path), Do: "compare hactl version with the daemon's"})
 	})
-	return mux
+	return s.guarded(mux)
+}
+
+// guarded turns away callers whose certificate has lost its authority.
+func (s *Server) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.refused(r); err != nil {
+			w.Header().Set("Connection", "close")
+			s.fail(w, &Error{Code: http.StatusUnauthorized, Message: fmt.Sprintf("%s is not trusted any more: %v", proven(r, s.backend.View().Self), err),
+				Do: "the cluster's authority was replaced; connect again with a certificate of the new one"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refused says why a caller is not trusted any more.
+func (s *Server) refused(r *http.Request) error {
+	if s.trust == nil || r.TLS == nil {
+		return nil
+	}
+	return s.trust.accepts(r.TLS.PeerCertificates)
 }
 
 // VersionInfo is the answer of GET /v1/version.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,6 +13,7 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,5 +173,89 @@ func TestTLSFiles(t *testing.T) {
 		if _, err := api.ServerTLS(a.file(c.ca), a.file(c.cert), a.file(c.key)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+// The authority is replaced under a server and a client that go on: first both trust two, then one shows a certificate of the new one, then
+// the old one goes. Who has shown a certificate of the old one is turned away then, on the connection that stands, and at the next.
+func TestAnotherAuthorityIsTakenUp(t *testing.T) {
+	a, b := newAuthority(t), newAuthority(t)
+	f := apitest.NewFake(apitest.Well())
+	a.issue("node1", []net.IP{net.IPv4(127, 0, 0, 1)})
+	b.next = 100
+	b.issue("node1", []net.IP{net.IPv4(127, 0, 0, 1)})
+	a.issue("node9", nil)
+	b.issue("alice", nil)
+	cfg, err := api.ServerTLS(a.file("ca.pem"), a.file("node1.pem"), a.file("node1.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := api.ListenTLS("127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := api.NewServer(f, nil)
+	if err := srv.Trusting(a.file("ca.pem")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx, l) }()
+	defer func() { cancel(); <-ended }()
+	client := func(caller *authority, name string) *api.Client {
+		t.Helper()
+		c, err := api.NewTLSClient(l.Addr().String(), a.file("ca.pem"), caller.file(name+".pem"), caller.file(name+".key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	trust := func(files ...string) {
+		t.Helper()
+		var text []byte
+		for _, file := range files {
+			part, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = append(text, part...)
+		}
+		if err := errors.Join(os.WriteFile(a.file("next.pem"), text, 0o600), os.Rename(a.file("next.pem"), a.file("ca.pem"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	oldCA := a.file("old-ca.pem")
+	if text, err := os.ReadFile(a.file("ca.pem")); err != nil || os.WriteFile(oldCA, text, 0o600) != nil {
+		t.Fatal(err)
+	}
+	removed, alice := client(a, "node9"), client(b, "alice")
+	if _, err := removed.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alice.Status(t.Context()); !errors.Is(err, api.ErrNoAnswer) {
+		t.Fatalf("of an authority that is not trusted yet: %v", err)
+	}
+	trust(oldCA, b.file("ca.pem"))
+	for name, c := range map[string]*api.Client{"old": removed, "new": alice} {
+		if _, err := c.Status(t.Context()); err != nil {
+			t.Errorf("both trusted, %s: %v", name, err)
+		}
+	}
+	for _, ext := range []string{".pem", ".key"} { // the server's own
+		if err := os.Rename(b.file("node1"+ext), a.file("node1"+ext)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trust(b.file("ca.pem"))
+	var refused *api.Error
+	if _, err := removed.Status(t.Context()); !errors.As(err, &refused) || refused.Code != http.StatusUnauthorized || !strings.Contains(refused.Message, "node9") {
+		t.Errorf("the old one gone, on the connection that stood: %v", err)
+	}
+	if _, err := removed.Status(t.Context()); !errors.Is(err, api.ErrNoAnswer) {
+		t.Errorf("the old one gone, on another connection: %v", err)
+	}
+	if _, err := alice.Status(t.Context()); err != nil {
+		t.Errorf("the new one: %v", err)
 	}
 }

@@ -21,6 +21,12 @@ type Upkeep interface {
 	// SignCertificate answers the request (PEM) of a member that has no authority at hand with a certificate (PEM). asker is what it has
 	// shown in the handshake: it says who it is; the configuration says where.
 	SignCertificate(asker *x509.Certificate, request []byte) ([]byte, error)
+	// Authority says whom this member trusts and what it shows.
+	Authority() (Authority, error)
+	// SetAuthority makes it trust these authorities (PEM; the first one signs), renews its certificate where that is of another one, and
+	// returns when its own member of the store trusts them, too. asker is what the caller has shown in the handshake, nil: root on this
+	// machine. ha.ErrUnavailable: not now, try again.
+	SetAuthority(ctx context.Context, asker *x509.Certificate, pem []byte) error
 	// Snapshot writes a copy of the embedded store.
 	Snapshot(ctx context.Context, w io.Writer) error
 }

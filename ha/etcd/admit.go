@@ -161,38 +161,47 @@ func (s *Store) begin(ctx context.Context) error {
 func (s *Store) keepMember() {
 	said := ""
 	for pause(s.ctx, admitEvery) {
-		var stopped uint64
-		sv := s.server.Load()
-		if sv != nil {
-			if sv.down.Load() == nil && !s.outcast(sv) {
-				continue
+		if why, looked := s.lookAfterMember(); looked {
+			if why != "" && why != said {
+				s.cfg.Log.WithField("reason", why).Warn("this node is a voter in the configuration and does not vote")
 			}
-			stopped = uint64(sv.etcd.Server.MemberID())
+			said = why
 		}
-		list, sure := s.whoVotes(s.ctx, sv != nil)
-		if sv != nil && sure && !slices.ContainsFunc(list, func(m Member) bool { return m.ID == stopped }) {
-			s.letGo(sv)
-			stopped = 0
-		}
-		before := s.cfg.before()
-		if before == neverMember && !s.cfg.spare() {
-			before = wasMember // from here on nothing is formed: what others began may not have been heard of yet
-		}
-		what, why := s.cfg.admit(list, before, stopped)
-		if what == admitJoin {
-			ctx, cancel := context.WithTimeout(s.ctx, admitStart)
-			err := s.startMember(ctx, list, what)
-			cancel()
-			if err != nil {
-				why = err.Error()
-			}
-		}
-		s.waits.Store(&why)
-		if why != "" && why != said {
-			s.cfg.Log.WithField("reason", why).Warn("this node is a voter in the configuration and does not vote")
-		}
-		said = why
 	}
+}
+
+// lookAfterMember is one look. It says what keeps this voter from voting, and nothing of a member that runs.
+func (s *Store) lookAfterMember() (why string, looked bool) {
+	s.member.Lock()
+	defer s.member.Unlock()
+	var stopped uint64
+	sv := s.server.Load()
+	if sv != nil {
+		if sv.down.Load() == nil && !s.outcast(sv) {
+			return "", false
+		}
+		stopped = uint64(sv.etcd.Server.MemberID())
+	}
+	list, sure := s.whoVotes(s.ctx, sv != nil)
+	if sv != nil && sure && !slices.ContainsFunc(list, func(m Member) bool { return m.ID == stopped }) {
+		s.letGo(sv)
+		stopped = 0
+	}
+	before := s.cfg.before()
+	if before == neverMember && !s.cfg.spare() {
+		before = wasMember // from here on nothing is formed: what others began may not have been heard of yet
+	}
+	what, why := s.cfg.admit(list, before, stopped)
+	if what == admitJoin {
+		ctx, cancel := context.WithTimeout(s.ctx, admitStart)
+		err := s.startMember(ctx, list, what)
+		cancel()
+		if err != nil {
+			why = err.Error()
+		}
+	}
+	s.waits.Store(&why)
+	return why, true
 }
 
 // outcast says whether a member that waits for the others to start is none of theirs any more. Mostly one of them tells it, and it stops by

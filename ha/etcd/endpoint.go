@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
 
 	"bascule/ha"
 )
@@ -45,7 +45,7 @@ type endpoint struct {
 }
 
 // newEndpoint prepares the connection; nothing is dialled yet.
-func newEndpoint(at place, tc *tls.Config, x *External, cluster *identity, lg *zap.Logger) (*endpoint, error) {
+func newEndpoint(at place, tc credentials.TransportCredentials, x *External, cluster *identity, lg *zap.Logger) (*endpoint, error) {
 	e := &endpoint{name: at.name, address: at.address, conns: map[net.Conn]struct{}{}}
 	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
 		d := net.Dialer{Timeout: connectLimit}
@@ -57,10 +57,11 @@ func newEndpoint(at place, tc *tls.Config, x *External, cluster *identity, lg *z
 	}
 	var err error
 	e.client, err = clientv3.New(clientv3.Config{
-		Endpoints: []string{"https://" + e.address}, TLS: tc, Logger: lg,
+		Endpoints: []string{"https://" + e.address}, Logger: lg,
 		DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
 		MaxUnaryRetries: 1, // the pool decides what may be sent again, and where
 		DialOptions: append(callOptions(newLogin(x), cluster),
+			grpc.WithTransportCredentials(tc),
 			grpc.WithContextDialer(dialer),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: connectFirst, Multiplier: 1.6, Jitter: 0.2, MaxDelay: connectSlowest},

@@ -19,7 +19,7 @@ import (
 // shortLived gives every voter a certificate that ends soon, and returns the authority and the files.
 func shortLived(t *testing.T, l *lab, life time.Duration) (*pki.CA, map[ha.NodeName]TLS) {
 	t.Helper()
-	ca, err := pki.NewCA("test", time.Now())
+	ca, err := pki.NewCA("test", time.Now().Add(-pki.Lifetime))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestAColdStartWithEndedCertificates(t *testing.T) {
 	}
 	for _, v := range l.voters {
 		f := files[v.Name]
-		k := pki.Keeper{Name: v.Name, Files: pki.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile},
+		k := &pki.Keeper{Name: v.Name, Files: pki.Files{CA: f.CAFile, Cert: f.CertFile, Key: f.KeyFile},
 			Signer: pki.Own{Authority: pki.Authority{Root: root, Trusted: f.CAFile}, Name: v.Name, Addresses: []string{v.Address}}}
 		if got := k.Look(t.Context(), time.Now()); !got.Renewed || got.Problem != "" {
 			t.Fatalf("%s: %+v", v.Name, got)

@@ -34,6 +34,7 @@ type server struct {
 	closing chan struct{}          // closed when we stop it
 	once    sync.Once              // for closing
 	end     func()                 // closes everything that serves; works once
+	trusts  []byte                 // the authorities (PEM) that it was started with
 }
 
 // startServer starts the member from an existing data directory, as an initial member of a new cluster, or, to join, as what the list
@@ -42,6 +43,10 @@ func startServer(ctx context.Context, cfg Config, own Voter, list []Member, join
 	type result struct {
 		etcd *embed.Etcd
 		err  error
+	}
+	trusts, err := cfg.copyTrust()
+	if err != nil {
+		return nil, explainStart(cfg, err)
 	}
 	ec := serverConfig(cfg, own, lg)
 	ec.InitialCluster = cfg.initialCluster(list, join)
@@ -66,7 +71,7 @@ func startServer(ctx context.Context, cfg Config, own Voter, list []Member, join
 			return nil, explainStart(cfg, r.err)
 		}
 		started.Store(r.etcd)
-		s := &server{etcd: r.etcd, closing: make(chan struct{}), end: sync.OnceFunc(r.etcd.Close)}
+		s := &server{etcd: r.etcd, closing: make(chan struct{}), end: sync.OnceFunc(r.etcd.Close), trusts: trusts}
 		go s.watch(cfg)
 		return s, nil
 	case <-ctx.Done():
@@ -89,7 +94,7 @@ func serverConfig(cfg Config, own Voter, lg *zap.Logger) *embed.Config {
 	c.InitialClusterToken = cfg.Token
 	c.ClusterState = embed.ClusterStateFlagNew // ignored as soon as there is a write-ahead log
 
-	info := transport.TLSInfo{CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile, TrustedCAFile: cfg.TLS.CAFile, ClientCertAuth: true}
+	info := transport.TLSInfo{CertFile: cfg.TLS.CertFile, KeyFile: cfg.TLS.KeyFile, TrustedCAFile: cfg.trusted(), ClientCertAuth: true}
 	c.ClientTLSInfo = info
 	// A member proves itself by a certificate of the cluster's CA. That its address is also the one that a connection
 	// comes from cannot be demanded: nodes have several, and there may be a translation between.

@@ -17,6 +17,7 @@ type Store struct {
 	cfg      Config
 	prefix   string
 	server   atomic.Pointer[server] // nil: a client only
+	member   sync.Mutex             // held while the member is started, stopped or let go
 	waits    atomic.Pointer[string] // why a voter runs no member; empty: it does, or is not asked to
 	noted    atomic.Pointer[noted]  // etcd's list, as last read
 	zap      *zap.Logger
@@ -37,7 +38,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	tc, err := loadTLS(cfg.TLS)
+	tc, err := newCredentials(cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +95,8 @@ func (s *Store) Ready(ctx context.Context) error {
 func (s *Store) Close(ctx context.Context) error {
 	s.stop()
 	s.loops.Wait()
+	s.member.Lock()
+	defer s.member.Unlock()
 	err := s.pool.close()
 	if sv := s.server.Load(); sv != nil {
 		err = errors.Join(err, sv.close(ctx))
@@ -105,6 +108,8 @@ func (s *Store) Close(ctx context.Context) error {
 func (s *Store) HardStop() {
 	s.stop()
 	s.loops.Wait()
+	s.member.Lock()
+	defer s.member.Unlock()
 	_ = s.pool.close()
 	if sv := s.server.Load(); sv != nil {
 		sv.hardStop()

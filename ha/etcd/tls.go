@@ -1,12 +1,15 @@
 package etcd
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+	"google.golang.org/grpc/credentials"
 )
 
 // loadTLS is how this node talks to etcd: it trusts this CA only and shows its certificate, if it has one. The certificate is read again
@@ -28,4 +31,33 @@ func loadTLS(f TLS) (*tls.Config, error) {
 		return nil, fmt.Errorf("%w: %s holds no certificate in PEM form", ErrConfig, f.CAFile)
 	}
 	return c, nil
+}
+
+// freshCredentials are loadTLS's for each connection of a client: whom it trusts and what it shows are read from the files when it connects.
+type freshCredentials struct {
+	credentials.TransportCredentials // of the last time; they answer everything but handshakes
+	files                            TLS
+}
+
+// newCredentials reads the files once, so that what is wrong with them shows at once.
+func newCredentials(f TLS) (credentials.TransportCredentials, error) {
+	c, err := loadTLS(f)
+	if err != nil {
+		return nil, err
+	}
+	return freshCredentials{credentials.NewTLS(c), f}, nil
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (c freshCredentials) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	now, err := loadTLS(c.files)
+	if err != nil {
+		return nil, nil, err
+	}
+	return credentials.NewTLS(now).ClientHandshake(ctx, authority, raw)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (c freshCredentials) Clone() credentials.TransportCredentials {
+	return freshCredentials{c.TransportCredentials.Clone(), c.files}
 }

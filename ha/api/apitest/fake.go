@@ -39,6 +39,9 @@ type Fake struct {
 	keysFail      error
 	snapshot      []byte
 	sign          func(*x509.Certificate, []byte) ([]byte, error)
+	authority     func() (api.Authority, error)
+	setAuthority  func([]byte) error
+	busy          bool // the next SetAuthority is refused once
 }
 
 // NewFake returns a backend that shows view.

@@ -7,9 +7,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
+	"bascule/ha"
 	"bascule/ha/api"
 )
 
@@ -76,6 +78,48 @@ func (f *Fake) OnSign(sign func(asker *x509.Certificate, request []byte) ([]byte
 	f.sign = sign
 }
 
+// Authority implements api.Backend.
+func (f *Fake) Authority() (api.Authority, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.authority == nil {
+		return api.Authority{}, errors.New("this fake trusts nobody")
+	}
+	return f.authority()
+}
+
+// SetAuthority implements api.Backend. Calls beyond FailAfter's count fail.
+func (f *Fake) SetAuthority(_ context.Context, _ *x509.Certificate, pem []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keysFail != nil && f.keysLeft == 0 {
+		return f.keysFail
+	}
+	f.keysLeft--
+	if f.busy {
+		f.busy = false
+		return fmt.Errorf("%w: the other voters are not well", ha.ErrUnavailable)
+	}
+	if f.setAuthority == nil {
+		return errors.New("this fake trusts nobody")
+	}
+	return f.setAuthority(pem)
+}
+
+// BusyOnce lets the next SetAuthority say that the store would not stand it now.
+func (f *Fake) BusyOnce() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy = true
+}
+
+// OnAuthority says whom the fake trusts, and what becomes of other authorities.
+func (f *Fake) OnAuthority(get func() (api.Authority, error), set func([]byte) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.authority, f.setAuthority = get, set
+}
+
 // Snapshot implements api.Backend: half a copy and then the failure, if it is to fail.
 func (f *Fake) Snapshot(_ context.Context, w io.Writer) error {
 	f.mu.Lock()
@@ -88,7 +132,7 @@ func (f *Fake) Snapshot(_ context.Context, w io.Writer) error {
 	return err
 }
 
-// FailAfter lets SetGossipKeys fail with err after n more successes; nil heals.
+// FailAfter lets SetGossipKeys and SetAuthority fail with err after n more successes; nil heals.
 func (f *Fake) FailAfter(n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

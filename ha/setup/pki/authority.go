@@ -32,7 +32,7 @@ func (a Authority) Sign(request []byte, name ha.NodeName, addresses []string, pr
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(trust, ca.cert.Equal) {
+	if !trust.has(ca.cert) {
 		return nil, fmt.Errorf("%w that the members trust: %s does not hold the certificate of %s/%s", ErrCA, a.Trusted, a.Root, SharedCA)
 	}
 	all := slices.Clone(addresses)

@@ -93,9 +93,14 @@ func signs(cert *x509.Certificate) bool { return cert.IsCA && cert.KeyUsage&x509
 // CertPEM is the authority's certificate, public.
 func (c *CA) CertPEM() []byte { return bytes.Clone(c.pem) }
 
-// made is when the authority was made, if it was made here: by hand it may have been given any life.
-func (c *CA) made() (at time.Time, ours bool) {
-	return c.cert.NotAfter.Add(-CALifetime), c.cert.NotBefore.Equal(longAgo)
+// deadClock refuses a moment at which nothing may be signed: what is signed then ends before this authority was even made, for everybody
+// whose clock is right. (Of an authority made by hand it is not known when that was.)
+func (c *CA) deadClock(now time.Time) error {
+	made := c.cert.NotAfter.Add(-CALifetime)
+	if !c.cert.NotBefore.Equal(longAgo) || !now.Add(Lifetime).Before(made) {
+		return nil
+	}
+	return fmt.Errorf("this machine's clock says %s, and the cluster's authority was made on %s: correct the clock", day(now), day(made))
 }
 
 // KeyPEM is the authority's key (PKCS 8). Write it to a file of mode 0600 only.

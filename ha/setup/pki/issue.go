@@ -42,9 +42,8 @@ func (c *CA) sign(name ha.NodeName, addresses []string, key any, now time.Time) 
 		return nil, fmt.Errorf("the certificate of %s cannot be signed: the cluster's authority ended on %s and this machine's clock says %s: correct the clock, or make a new authority",
 			name, day(c.cert.NotAfter), day(now))
 	}
-	if made, ours := c.made(); ours && now.Before(made.Add(-24*time.Hour)) { // what it signed would have ended for all others
-		return nil, fmt.Errorf("the certificate of %s cannot be signed: this machine's clock says %s, and the cluster's authority was made on %s: correct the clock",
-			name, day(now), day(made))
+	if err := c.deadClock(now); err != nil {
+		return nil, fmt.Errorf("the certificate of %s cannot be signed: %w", name, err)
 	}
 	template, err := memberTemplate(name, addresses)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"bascule/ha"
@@ -20,12 +21,14 @@ type Signer interface {
 }
 
 // Keeper keeps one member's certificate valid: in good time it makes a new key and has a certificate for it signed. It never replaces a
-// certificate that is not due, and never uses one of an authority that is not trusted.
+// certificate that is not due, and never uses one of an authority that is not trusted. Its methods are safe for concurrent use.
 type Keeper struct {
 	Name   ha.NodeName
 	Files  Files
 	Signer Signer
 	Remedy string // what the operator does when the certificate has ended and nobody signs another one; "" for nothing of its own
+
+	mu sync.Mutex // one look, or change of what is trusted, at a time
 }
 
 // Found is what a look at the certificate has shown.
@@ -38,7 +41,9 @@ type Found struct {
 
 // Look renews the certificate if that is due and possible. A certificate that has ended is renewed like any other: at a cold start, or
 // with a clock that has run years ahead, this is what lets the member come up. ctx bounds the asking of others.
-func (k Keeper) Look(ctx context.Context, now time.Time) Found {
+func (k *Keeper) Look(ctx context.Context, now time.Time) Found {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if err := k.Files.Mend(); err != nil {
 		return Found{Problem: err.Error()}
 	}
@@ -51,7 +56,7 @@ func (k Keeper) Look(ctx context.Context, now time.Time) Found {
 	return f
 }
 
-func (k Keeper) look(ctx context.Context, trust Trust, now time.Time) Found {
+func (k *Keeper) look(ctx context.Context, trust Trust, now time.Time) Found {
 	certPEM, err := os.ReadFile(k.Files.Cert)
 	if err != nil {
 		return Found{Problem: fmt.Sprintf("the certificate cannot be read: %v", err)}
@@ -78,7 +83,7 @@ func (k Keeper) look(ctx context.Context, trust Trust, now time.Time) Found {
 }
 
 // usable says what keeps the present certificate from being shown.
-func (k Keeper) usable(certPEM []byte) error {
+func (k *Keeper) usable(certPEM []byte) error {
 	if _, err := ParseCertificate(certPEM); err != nil {
 		return err
 	}
@@ -86,14 +91,14 @@ func (k Keeper) usable(certPEM []byte) error {
 	return err
 }
 
-func (k Keeper) unwell(left time.Duration, outdated bool, now time.Time) string {
+func (k *Keeper) unwell(left time.Duration, outdated bool, now time.Time) string {
 	if outdated && left > 0 {
 		return "its certificate is of the authority that is being replaced"
 	}
 	return "its certificate " + ending(left, now)
 }
 
-func (k Keeper) more(left time.Duration) string {
+func (k *Keeper) more(left time.Duration) string {
 	if left > 0 || k.Remedy == "" {
 		return ""
 	}
@@ -101,7 +106,7 @@ func (k Keeper) more(left time.Duration) string {
 }
 
 // renew has a new certificate signed, puts it into use and returns it.
-func (k Keeper) renew(ctx context.Context, old []byte, now time.Time) ([]byte, error) {
+func (k *Keeper) renew(ctx context.Context, old []byte, now time.Time) ([]byte, error) {
 	request, err := k.request()
 	if err != nil {
 		return nil, err
@@ -122,7 +127,7 @@ func ending(left time.Duration, now time.Time) string {
 }
 
 // Run looks now and then every hour, and tells what it found, until ctx ends.
-func (k Keeper) Run(ctx context.Context, now func() time.Time, tell func(Found)) {
+func (k *Keeper) Run(ctx context.Context, now func() time.Time, tell func(Found)) {
 	t := time.NewTicker(Every)
 	defer t.Stop()
 	for {

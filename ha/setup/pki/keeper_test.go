@@ -18,7 +18,7 @@ type home struct {
 	*testing.T
 	ca   *CA
 	root string
-	Keeper
+	*Keeper
 }
 
 // members stand for the nodes that a witness asks: they sign, or do not.
@@ -34,7 +34,7 @@ func (h *home) look(now time.Time) Found { return h.Look(h.Context(), now) }
 func newHome(t *testing.T, ca *CA, issued time.Time) *home {
 	t.Helper()
 	dir := t.TempDir()
-	h := &home{T: t, ca: ca, root: filepath.Join(dir, "pve"), Keeper: Keeper{Name: "node1",
+	h := &home{T: t, ca: ca, root: filepath.Join(dir, "pve"), Keeper: &Keeper{Name: "node1",
 		Files: Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "node.pem"), Key: filepath.Join(dir, "node.key")}}}
 	h.Signer = Own{Authority{h.root, h.Files.CA}, "node1", []string{"10.0.0.1"}}
 	certPEM, keyPEM := issue(t, ca, "node1", issued, "10.0.0.1", "192.168.7.1")

@@ -23,7 +23,7 @@ var ErrRequest = errors.New("certificate refused")
 
 // request prepares a new key for the member and returns the request (PEM) for its certificate. It holds the member's name and the new
 // public key, no addresses: whoever signs knows them. The key never leaves the machine; the present certificate stays in use until install.
-func (k Keeper) request() ([]byte, error) {
+func (k *Keeper) request() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the key of %s: %w", k.Name, err)
@@ -41,7 +41,7 @@ func (k Keeper) request() ([]byte, error) {
 
 // install puts the certificate that answers the last request into use. It refuses one that is not of an authority that the members trust,
 // or not this member's. The clock is not asked: it may be what is wrong.
-func (k Keeper) install(certPEM []byte) error {
+func (k *Keeper) install(certPEM []byte) error {
 	cert, err := ParseCertificate(certPEM)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)

@@ -35,7 +35,7 @@ func ParseTrust(text []byte) (Trust, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: a damaged certificate: %w", ErrCA, err)
 		}
-		if !slices.ContainsFunc(t, cert.Equal) {
+		if !t.has(cert) {
 			t = append(t, cert)
 		}
 	}
@@ -89,6 +89,11 @@ func fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return hex.EncodeToString(sum[:8])
 }
+
+func (t Trust) has(cert *x509.Certificate) bool { return slices.ContainsFunc(t, cert.Equal) }
+
+// meets says whether two have one in common.
+func (t Trust) meets(other Trust) bool { return slices.ContainsFunc(t, other.has) }
 
 // Signer is the fingerprint of the authority that has signed a certificate; "" when it is none of these.
 func (t Trust) Signer(cert *x509.Certificate) string {
