@@ -45,7 +45,7 @@ func newKeys(h *hactl) *cobra.Command {
 		},
 	}
 	rotate.Flags().StringVar(&file, "config", config.DefaultPath, "basculed's configuration `FILE`")
-	cmd.AddCommand(rotate)
+	cmd.AddCommand(rotate, newRotateAuthority(h))
 	return cmd
 }
 

@@ -33,12 +33,14 @@ type site struct {
 	ca    *pki.CA
 	fakes map[ha.NodeName]*apitest.Fake
 	stop  map[ha.NodeName]func()
-	keys  string // of gossip, at the beginning
+
+	address map[ha.NodeName]string // host:port of its API
+	keys    string                 // of gossip, at the beginning
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{T: t, dir: t.TempDir(), fakes: map[ha.NodeName]*apitest.Fake{}, stop: map[ha.NodeName]func(){}, keys: pki.NewGossipKey()}
+	s := &site{T: t, dir: t.TempDir(), fakes: map[ha.NodeName]*apitest.Fake{}, stop: map[ha.NodeName]func(){}, address: map[ha.NodeName]string{}, keys: pki.NewGossipKey()}
 	var err error
 	if s.ca, err = pki.NewCA("lan", time.Now()); err != nil {
 		t.Fatal(err)
@@ -117,6 +119,19 @@ func (s *site) serve(name ha.NodeName, host string, port int) int {
 	f.Change(func(v *api.View) { v.Self = name })
 	_ = f.SetGossipKeys([]string{s.keys})
 	files := s.files(name)
+	k := &pki.Keeper{Name: name, Files: files, Signer: pki.Own{Authority: pki.Authority{Root: s.path("pve"), Trusted: files.CA}, Name: name, Addresses: []string{host}}}
+	f.OnAuthority(func() (api.Authority, error) {
+		st, err := k.Standing()
+		return api.Authority{Node: name, Trusted: st.Trusted, Signed: st.Signed, Ends: st.Ends}, err
+	}, func(pem []byte) error {
+		if err := k.SetTrust(pem); err != nil {
+			return err
+		}
+		if found := k.Look(s.Context(), time.Now()); found.Problem != "" {
+			return errors.New(found.Problem)
+		}
+		return nil
+	})
 	conf, err := api.ServerTLS(files.CA, files.Cert, files.Key)
 	if err != nil {
 		s.Fatal(err)
@@ -130,7 +145,7 @@ func (s *site) serve(name ha.NodeName, host string, port int) int {
 	go func() { defer close(ended); _ = api.NewServer(f, nil).Serve(ctx, l) }()
 	end := func() { cancel(); <-ended }
 	s.Cleanup(end)
-	s.fakes[name], s.stop[name] = f, end
+	s.fakes[name], s.stop[name], s.address[name] = f, end, l.Addr().String()
 	return l.Addr().(*net.TCPAddr).Port
 }
 

@@ -50,7 +50,7 @@ func (s *Store) Trusts() []byte {
 // Retrust lets this node's member take up a CA file that has changed, and returns when it votes with it. It does nothing where none runs,
 // or none needs to. The member is restarted for it: raft's leadership is handed over first, connections to it are made again, leases and
 // watches go on at the others. It refuses, with ha.ErrUnavailable, while the store would not stand without this member. Of one or two
-// voters there is no standing without: the store pauses for a second or two, which leases and permits outlast.
+// voters there is no standing without: the store pauses for a second or two, as in any restart, and guests run on.
 func (s *Store) Retrust(ctx context.Context) error {
 	s.member.Lock()
 	defer s.member.Unlock()

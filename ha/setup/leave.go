@@ -40,6 +40,7 @@ func MakeRemove(node, self ha.NodeName, common []byte, joined Joined, l Layout) 
 	p.Steps = append(siteWithout(node, p, l), OwnConfig{Own{Node: self, Layout: l}})
 	p.Next = append(p.Next, others(p.Config, self)...)
 	p.Next = append(p.Next, twoLeft(p.Config)...)
+	p.Next = append(p.Next, fmt.Sprintf("if the disk of %s is not trusted any more (stolen, sold): its certificate and keys are still good; hactl keys rotate-authority, then hactl keys rotate-gossip, and other passwords for the BMCs", node))
 	return p, nil
 }
 

@@ -332,6 +332,15 @@ var faults = []struct {
 	{"a short-lived certificate in its middle", edit("node2", func(f *Facts) {
 		f.Certificates = []Certificate{{Use: "node", File: "node.pem", From: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}}
 	}), nil, ""},
+	{"an authority near its end", edit("node2", func(f *Facts) {
+		f.Certificates = []Certificate{{Use: "authority", File: "ca.pem", NotAfter: now.Add(300 * 24 * time.Hour), Count: 1}}
+	}), []string{"warning certificate-expiring authority certificate of node2"}, "in 300 days"},
+	{"an authority with a year and a day left", edit("node2", func(f *Facts) {
+		f.Certificates = []Certificate{{Use: "authority", File: "ca.pem", NotAfter: now.Add(366 * 24 * time.Hour), Count: 1}}
+	}), nil, ""},
+	{"a rotation that was not finished", edit("node2", func(f *Facts) {
+		f.Certificates = []Certificate{{Use: "authority", File: "ca.pem", NotAfter: now.Add(4000 * 24 * time.Hour), Count: 2}}
+	}), []string{"warning authority-rotation authorities that node2 trusts"}, "holds 2"},
 	{"no certificate", edit("node2", func(f *Facts) {
 		f.Certificates = []Certificate{{Use: "node", File: "node.pem", Problem: "no such file"}}
 	}), []string{"warning certificate-unreadable node certificate of node2"}, "no such file"},

@@ -170,6 +170,7 @@ type Certificate struct {
 	Subject  string    `json:"subject,omitempty"`
 	NotAfter time.Time `json:"not_after,omitzero"`
 	From     time.Time `json:"not_before,omitzero"`
+	Count    int       `json:"count,omitempty"` // how many the file holds; the times are of the one that ends first
 	Problem  string    `json:"problem,omitempty"`
 }
 

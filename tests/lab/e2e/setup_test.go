@@ -144,10 +144,11 @@ guard:
   watchdog: {driver: lab, device: %q}
 proxmox:
   url: https://%s:8006
+  root: %q
   ca_file: %q
   token_file: %q
 `+"%s\n", name, s.Bind(i), at("root/var/lib/bascule"), at("root/run/bascule"), at("root/etc/bascule/tls/ca.pem"), at("root/etc/bascule/tls/node.pem"), at("root/etc/bascule/tls/node.key"),
-		at("root/etc/bascule/gossip.keys"), at("watchdog.sock"), s.Bind(i), at("tls/ca.pem"), at("root/etc/bascule/proxmox.token"), setupBorder)
+		at("root/etc/bascule/gossip.keys"), at("watchdog.sock"), s.Bind(i), at("root/etc/pve"), at("tls/ca.pem"), at("root/etc/bascule/proxmox.token"), setupBorder)
 }
 
 func (s *site) file(name, text string) {
@@ -181,9 +182,12 @@ func (s *site) hactl(node string, args ...string) string {
 	s.t.Helper()
 	program, err := filepath.Abs(filepath.Join(bin(), "hactl"))
 	s.must(err)
-	if args[0] == "etcd" {
+	switch args[0] {
+	case "etcd":
 		args = append(args, "--socket", s.APISocket(node))
-	} else {
+	case "keys":
+		args = append(args, "--config", s.Node(node, "root/etc/bascule/basculed.yaml"))
+	default:
 		args = append(args, "--root", s.Node(node, "root"))
 	}
 	cmd := exec.CommandContext(s.ctx, program, args...)

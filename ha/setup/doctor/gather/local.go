@@ -55,6 +55,7 @@ func readCertificate(use, file string) doctor.Certificate {
 			out.Problem = err.Error()
 			return out
 		}
+		out.Count++
 		if out.NotAfter.IsZero() || cert.NotAfter.Before(out.NotAfter) {
 			out.Subject, out.From, out.NotAfter = cert.Subject.CommonName, cert.NotBefore, cert.NotAfter
 		}
