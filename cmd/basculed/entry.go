@@ -10,6 +10,12 @@ import (
 	"bascule/config"
 )
 
+// Exit statuses. exitConfig is EX_CONFIG: systemd does not restart on it.
+const (
+	exitFailure = 1
+	exitConfig  = 78
+)
+
 func main() {
 	if err := root().Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

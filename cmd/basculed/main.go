@@ -13,12 +13,6 @@ import (
 // version is set by the build (-ldflags -X main.version=…).
 var version = "devel"
 
-// Exit statuses. exitConfig is EX_CONFIG: systemd does not restart on it.
-const (
-	exitFailure = 1
-	exitConfig  = 78
-)
-
 func root() *cobra.Command {
 	var file string
 	c := &cobra.Command{
