@@ -104,10 +104,10 @@ units:
 	$(GO) test -count=1 ./systemd
 
 # These run in one thread on virtual time (tests/arch holds the pure packages and the simulator to it, and their tests): the race detector can
-# find nothing there and costs minutes.
+# find nothing there and costs minutes. Three packages at a time: of those with sockets and processes most wait most of the time.
 ONE_THREAD = ha ha/leader ha/node ha/ladder ha/placement tests/sim tests/scenarios tests/scenarios/peer tests/arch
 race:
-	$(GO) test -race -p 2 -timeout 30m $$($(GO) list ./... | grep -vxF $(ONE_THREAD:%=-e bascule/%))
+	$(GO) test -race -p 3 -timeout 30m $$($(GO) list ./... | grep -vxF $(ONE_THREAD:%=-e bascule/%))
 	$(GO) test -timeout 30m $(ONE_THREAD:%=./%)
 
 race-lab:
