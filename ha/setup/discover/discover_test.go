@@ -13,52 +13,20 @@ import (
 	"bascule/ha"
 )
 
-const threeNodes = `logging {
-  debug: off
-  to_syslog: yes
-}
-
-nodelist {
+const twoNodes = `nodelist {
   node {
     name: nikita
     nodeid: 2
-    quorum_votes: 1
     ring0_addr: 10.7.1.12
-    ring1_addr: 10.7.2.12
   }
   node {
     name: camille
     nodeid: 1
-    quorum_votes: 1
     ring0_addr: 10.7.1.11
-    ring1_addr: 10.7.2.11
   }
 }
-
-quorum {
-  device {
-    model: net
-    net {
-      algorithm: ffsplit
-      host: 10.7.1.9
-      tls: on
-    }
-    votes: 1
-  }
-  provider: corosync_votequorum
-}
-
 totem {
   cluster_name: i11
-  config_version: 4
-  interface {
-    linknumber: 0
-  }
-  interface {
-    linknumber: 1
-  }
-  token: 1000
-  version: 2
 }
 `
 
@@ -115,7 +83,7 @@ func tree() fstest.MapFS {
 		"etc/hostname":                               file("camille.example.org\n"),
 		"etc/machine-id":                             file("aa11\n"),
 		"etc/pve/.members":                           file(`{"nodename":"camille","cluster":{"name":"i11","quorate":1},"nodelist":{"camille":{"id":1,"online":1,"ip":"10.7.0.11"},"nikita":{"id":2,"online":0,"ip":"10.7.0.12"}}}`),
-		"etc/pve/corosync.conf":                      file(threeNodes),
+		"etc/pve/corosync.conf":                      file(twoNodes),
 		"etc/pve/ceph.conf":                          file("[global]\nfsid = f\n"),
 		"etc/pve/user.cfg":                           file("user:root@pam:1:0::::::\npool:club:our club:101,200:san:\n"),
 		"etc/pve/ha/resources.cfg":                   file("vm: 102\n\tstate started\n\nct: 200\n\tstate ignored\n"),

@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -44,24 +42,7 @@ func standin() {
 // standinPvesh answers from a file that all nodes share. A token's secret is the one that the lab's Proxmox knows.
 func standinPvesh(node string, argv []string) error {
 	dir := filepath.Dir(node)
-	file := filepath.Join(dir, "pvesh.json")
-	lock, err := os.OpenFile(file+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	pve := setuptest.New()
-	if data, err := os.ReadFile(file); err == nil {
-		if err := json.Unmarshal(data, pve); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	pve.Secret = func(token string) string {
+	secret := func(token string) string {
 		_, name, _ := strings.Cut(token, "!")
 		data, err := os.ReadFile(filepath.Join(dir, name, "secrets/pve.token"))
 		if err != nil {
@@ -69,15 +50,9 @@ func standinPvesh(node string, argv []string) error {
 		}
 		return strings.TrimSpace(string(data))
 	}
-	out, err := pve.Run(argv)
+	file := filepath.Join(dir, "pvesh.json")
+	out, err := setuptest.Command(file, file+".lock", secret, argv)
 	if err != nil {
-		return err
-	}
-	data, err := json.Marshal(pve)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return err
 	}
 	_, err = os.Stdout.Write(out)
