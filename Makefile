@@ -2,7 +2,7 @@
 #
 #   make build            bin/basculed, bin/hactl
 #   make deb [ARCHES=amd64]  dist/bascule_VERSION_{amd64,arm64}.deb
-#   make install-test     the package installed, upgraded, removed and purged in a Debian that is booted for it; a site of two nodes and a witness (root; under 10 minutes)
+#   make install-test     the package installed, upgraded, removed and purged in a Debian that is booted for it; a site of two nodes and a witness (root; about 10 minutes)
 #   make lab              bin/halab, and for its nodes bin/lab/basculed and hactl
 #   make test             everything that a commit must pass
 #   make e2e              whole clusters lose nodes, daemons, networks (a quarter of an hour)
