@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"net"
@@ -183,5 +184,36 @@ func TestANodeRenewsItself(t *testing.T) {
 	c := newTrio(t)
 	if f := newKeeper(c.config("node1")).Look(t.Context(), c.today.Add(pki.Lifetime)); !f.Renewed || f.Problem != "" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Whom a member trusts is not for everybody to say: a node looks into /etc/pve, where root alone writes; a witness believes nodes only.
+func TestWhoMayReplaceTheAuthority(t *testing.T) {
+	c := newTrio(t)
+	other, err := pki.NewCA("lan", c.today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asker := func(name string) *x509.Certificate { return &x509.Certificate{Subject: pkix.Name{CommonName: name}} }
+	both := append(c.ca.CertPEM(), other.CertPEM()...)
+	for _, tt := range []struct {
+		what  string
+		at    ha.NodeName
+		asker *x509.Certificate
+		pem   []byte
+		want  string
+	}{
+		{"a node is given what /etc/pve has", "node1", asker("node2"), c.ca.CertPEM(), ""},
+		{"a node is given another one beside it", "node1", asker("node2"), both, "does not hold"},
+		{"even by root", "node1", nil, both, "does not hold"},
+		{"nothing", "node1", asker("node2"), nil, "no certificate"},
+		{"a witness by a node", "witness1", asker("node1"), both, ""},
+		{"a witness by root on it", "witness1", nil, both, ""},
+		{"a witness by a node that was removed", "witness1", asker("node9"), both, "may not say"},
+		{"a witness by itself", "witness1", asker("witness1"), both, "may not say"},
+	} {
+		if err := mayReplace(c.config(tt.at), tt.asker, tt.pem); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.what, err, tt.want)
+		}
 	}
 }

@@ -170,3 +170,41 @@ func TestGossipKeysAndCertificates(t *testing.T) {
 		t.Errorf("without a certificate: %d", rec.Code)
 	}
 }
+
+// A change of whom a member trusts says how it stands then; one that the store would not stand now is told apart from a refusal.
+func TestAuthority(t *testing.T) {
+	a := newAuthority(t)
+	f := apitest.NewFake(apitest.Well())
+	addr := a.serveTLS(f)
+	a.issue("alice", nil)
+	c, err := api.NewTLSClient(addr, a.file("ca.pem"), a.file("alice.pem"), a.file("alice.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var refused *api.Error
+	if _, err := c.Authority(t.Context()); !errors.As(err, &refused) {
+		t.Errorf("of a member that trusts nobody: %v", err)
+	}
+	trusted := []string{"old"}
+	f.OnAuthority(func() (api.Authority, error) {
+		return api.Authority{Node: "node1", Trusted: trusted, Signed: "old"}, nil
+	}, func(pem []byte) error {
+		if string(pem) != "both" {
+			return errors.New("not of this site")
+		}
+		trusted = []string{"old", "new"}
+		return nil
+	})
+	if _, err := c.SetAuthority(t.Context(), api.AuthorityBody{PEM: "other"}); !errors.As(err, &refused) || refused.Code != http.StatusConflict || !strings.Contains(refused.Message, "not of this site") {
+		t.Errorf("refused: %v", err)
+	}
+	f.BusyOnce()
+	if _, err := c.SetAuthority(t.Context(), api.AuthorityBody{PEM: "both"}); !errors.As(err, &refused) || refused.Code != http.StatusServiceUnavailable {
+		t.Errorf("not now: %v", err)
+	}
+	got, err := c.SetAuthority(t.Context(), api.AuthorityBody{PEM: "both", Operator: "alice"})
+	if err != nil || !slices.Equal(got.Trusted, []string{"old", "new"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
