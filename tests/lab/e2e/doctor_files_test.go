@@ -55,14 +55,14 @@ func (b *bed) version(node, program string) fault {
 		[]string{"info guard-version node " + node, "info version-mix cluster"}, func() error { return errors.Join(os.Remove(file), restart()) }}
 }
 
-// authority adds an authority that ends then to those that a node trusts.
+// authority adds an authority that ends then to those that a node trusts; two at once are what a rotation leaves that was not finished.
 func (b *bed) authority(node, what string, ends time.Duration, want string) fault {
 	file := b.Node(node, "tls", "ca.pem")
 	was, err := os.ReadFile(file)
 	b.must(err)
 	certificate, _ := shortLived(b.t, "old", ends)
 	return fault{fmt.Sprintf("an authority of %s %s", node, what), func() error { return os.WriteFile(file, append(slices.Clone(was), certificate...), 0o600) },
-		[]string{want + " authority certificate of " + node}, func() error { return os.WriteFile(file, was, 0o600) }}
+		[]string{want + " authority certificate of " + node, "warning authority-rotation authorities that " + node + " trusts"}, func() error { return os.WriteFile(file, was, 0o600) }}
 }
 
 // shortLived makes a certificate that is a year old and ends then, with its key.
