@@ -22,6 +22,9 @@ type accounts struct {
 	by  map[[2]string]*account
 }
 
+// known are the accounts that this process has met.
+var known = newAccounts()
+
 func newAccounts() *accounts {
 	return &accounts{now: time.Now, by: map[[2]string]*account{}}
 }

@@ -40,6 +40,11 @@ type reply struct {
 func newRobot(t *testing.T) *robot {
 	b := &robot{t: t, resets: map[int]int{}, password: password}
 	b.Service = fencingtest.NewService(t, b)
+	t.Cleanup(func() { // another test's service may come to have this one's port: what is known of its password is not the other's
+		known.mu.Lock()
+		defer known.mu.Unlock()
+		delete(known.by, [2]string{b.URL, user})
+	})
 	return b
 }
 

@@ -15,7 +15,7 @@ import (
 var Method = fencing.Method{
 	Name:  "hetzner-robot",
 	Keys:  keys,
-	Reset: newAccounts().open,
+	Reset: known.open,
 }
 
 // service is where the Robot web service is.
