@@ -48,7 +48,7 @@ func (s *Server) setAuthority(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w) // without one the server's own limits stand
 	_ = rc.SetReadDeadline(time.Time{})
 	_ = rc.SetWriteDeadline(time.Now().Add(AuthorityLimit + answerTimeout))
-	ctx, cancel := context.WithTimeout(r.Context(), AuthorityLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), AuthorityLimit) // the caller's going away leaves nothing half done
 	defer cancel()
 	var asker *x509.Certificate
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {

@@ -16,8 +16,10 @@ import (
 // certificate it reads at each handshake). So another authority costs a restart of the member. Not of the daemon: it goes on over the
 // other members, with its lease, its permit and its guests.
 
-// retrustStop bounds the end of a member: its clients' watches are given some seconds to go elsewhere.
-const retrustStop = 20 * time.Second
+const (
+	retrustStop  = 20 * time.Second // the end of a member: its clients' watches are given some seconds to go elsewhere
+	retrustLimit = 80 * time.Second // the whole of it, until the member votes again
+)
 
 // trusted is the copy of the CA file that this node's member is started with. The file itself may change between the several times that
 // etcd reads it.
@@ -47,16 +49,13 @@ func (s *Store) Trusts() []byte {
 	return sv.trusts
 }
 
-// Retrust lets this node's member take up a CA file that has changed, and returns when it votes with it. It does nothing where none runs,
-// or none needs to. The member is restarted for it: raft's leadership is handed over first, connections to it are made again, leases and
-// watches go on at the others. It refuses, with ha.ErrUnavailable, while the store would not stand without this member. Of one or two
-// voters there is no standing without: the store pauses for a second or two, as in any restart, and guests run on.
+// Retrust lets this node's member take up a CA file that has changed, and returns when it votes with it, later than ctx if need be. It does
+// nothing where none runs, or none needs to. The member is restarted for it: raft's leadership is handed over first, connections to it are
+// made again, leases and watches go on at the others. It refuses, with ha.ErrUnavailable, while the store would not stand without this
+// member. Of one or two voters there is no standing without: the store pauses for a second or two, as in any restart, and guests run on.
 func (s *Store) Retrust(ctx context.Context) error {
 	s.member.Lock()
 	defer s.member.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)() // Close waits for the lock
 	sv := s.server.Load()
 	ca, err := os.ReadFile(s.cfg.TLS.CAFile)
 	switch {
@@ -72,6 +71,10 @@ func (s *Store) Retrust(ctx context.Context) error {
 	if err := s.dispensable(ctx); err != nil {
 		return err
 	}
+	// Half done it would be a voter less: from here on only Close, which waits for the lock, ends it early, not who has asked for it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retrustLimit)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	stop, end := context.WithTimeout(ctx, retrustStop)
 	err = sv.close(stop)
 	end()

@@ -184,6 +184,26 @@ func TestNoRetrustWithoutTheOthers(t *testing.T) {
 	}
 }
 
+// Who has asked for it goes away in the middle: the member comes back all the same.
+func TestRetrustIsNotLeftHalfDone(t *testing.T) {
+	l := newLab(t, 3)
+	old, fresh := separate(t, l), freshCA(t)
+	s := l.all()[0]
+	sv := s.server.Load()
+	ctx, leave := context.WithCancel(within(t, time.Minute))
+	go func() { <-sv.closing; leave() }()
+	trust(t, l.tls["node1"], old, fresh)
+	if err := s.Retrust(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if ctx.Err() == nil {
+		t.Error("the member was not stopped")
+	}
+	if got, err := pki.ParseTrust(s.Trusts()); err != nil || len(got) != 2 {
+		t.Errorf("its member trusts %d authorities, %v", len(got), err)
+	}
+}
+
 // The only voter pauses and goes on with what it has; who runs no member has nothing to restart.
 func TestRetrustOfTheOnlyVoter(t *testing.T) {
 	l := newLab(t, 1)
