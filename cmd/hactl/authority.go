@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -150,43 +148,13 @@ func (r *handover) share(ctx context.Context, next pki.Shared) error {
 		return err
 	}
 	defer unlock()
-	if err := r.sameMembers(l); err != nil {
+	if err := sameMembers(r.cfg, "rotate-authority"); err != nil {
 		return err
 	}
 	if err := next.Write(r.cfg.Proxmox.Root); err != nil {
 		return fmt.Errorf("%w Then run hactl keys rotate-authority again", err)
 	}
 	r.site = next
-	return nil
-}
-
-// sameMembers compares with the site's own list, which a node that joins writes first.
-func (r *handover) sameMembers(l setup.Layout) error {
-	text, err := os.ReadFile(l.Common())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a site that was set up by hand
-	}
-	if err != nil {
-		return err
-	}
-	common, err := setup.ParseCommon(text)
-	if err != nil {
-		return err
-	}
-	conf, err := common.Config()
-	if err != nil {
-		return err
-	}
-	names := func(c *config.Config) (out []ha.NodeName) {
-		for _, m := range c.Members {
-			out = append(out, m.Name)
-		}
-		slices.Sort(out)
-		return out
-	}
-	if site, here := names(conf), names(r.cfg); !slices.Equal(site, here) {
-		return fmt.Errorf("the site's members are %v, and this node's configuration has %v: hactl join --update here, then run hactl keys rotate-authority again", site, here)
-	}
 	return nil
 }
 

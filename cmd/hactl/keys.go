@@ -66,6 +66,11 @@ func (h *hactl) rotateGossip(ctx context.Context, cfg *config.Config) error {
 		defer c.Close()
 		r.clients[m.Name] = c
 	}
+	if cfg.Role != config.RoleWitness {
+		if err := sameMembers(cfg, "rotate-gossip"); err != nil {
+			return fmt.Errorf("nothing was changed: %w", err)
+		}
+	}
 	known, err := gossip.LoadKeyring(cfg.Gossip.KeyringFile)
 	if err != nil {
 		return err
