@@ -63,8 +63,11 @@ func (a *answer) list(o order) error {
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, e := range entries {
 		node, ok := strings.CutPrefix(e.Name(), markPrefix)
-		if !ok || len(a.Marks) == maxMarks {
+		if !ok {
 			continue
+		}
+		if len(a.Marks) == maxMarks { // what is missing among them says nothing
+			return fmt.Errorf("more than %d marks in %s: remove those of nodes that are gone", maxMarks, dir.Name())
 		}
 		m := Mark{Node: ha.NodeName(node)}
 		if text, err := readSmall(filepath.Join(dir.Name(), e.Name())); errors.Is(err, os.ErrNotExist) {

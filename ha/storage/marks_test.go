@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,6 +122,19 @@ func TestMarksOfAPlace(t *testing.T) {
 	look(t, l, p, time.Minute)
 	if m := marksOf(t, l); !strings.Contains(m.Problem, "no such thing") {
 		t.Errorf("gone: %+v", m)
+	}
+}
+
+// TestTooManyMarks: of which a part would be taken for all.
+func TestTooManyMarks(t *testing.T) {
+	dir := t.TempDir()
+	l := looker(t, t.TempDir())
+	look(t, l, ha.StoragePlace{Name: "nas", Path: dir}, time.Minute)
+	for i := range maxMarks {
+		must(t, os.WriteFile(filepath.Join(dir, ownDir, fmt.Sprintf("look-gone%d", i)), nil, 0o600))
+	}
+	if m := marksOf(t, l); !strings.Contains(m.Problem, "more than 128 marks") {
+		t.Errorf("%q, %d found", m.Problem, len(m.Found))
 	}
 }
 
