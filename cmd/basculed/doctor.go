@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 	"bascule/fencing/scsipr"
 	"bascule/ha/guard"
 	"bascule/ha/proxmox"
+	"bascule/ha/pve"
 	"bascule/ha/setup/doctor"
 	"bascule/ha/setup/doctor/gather"
 )
@@ -29,6 +32,7 @@ func gatherer(cfg *config.Config, h host, driver *proxmox.Driver, dog *guard.Cli
 	if cfg.Role == config.RoleWitness {
 		return s
 	}
+	s.Quorum = corosyncVotes()
 	s.ReadPVE = openTree(cfg.Proxmox).ReadFile
 	s.Reservations = reservable
 	if driver != nil {
@@ -39,6 +43,24 @@ func gatherer(cfg *config.Config, h host, driver *proxmox.Driver, dog *guard.Cli
 		s.Guard = func(ctx context.Context) (doctor.Guard, error) { return askGuard(ctx, dog) }
 	}
 	return s
+}
+
+// corosyncVotes asks corosync's own tool; nil where there is none. Its exit status only says whether this node has quorum.
+func corosyncVotes() func(context.Context) (doctor.Quorum, error) {
+	tool, err := exec.LookPath("corosync-quorumtool")
+	if err != nil {
+		return nil
+	}
+	return func(ctx context.Context) (doctor.Quorum, error) {
+		cmd := exec.CommandContext(ctx, tool, "-s")
+		cmd.WaitDelay = time.Second
+		out, runErr := cmd.Output()
+		q, err := pve.ParseQuorum(string(out))
+		if err != nil {
+			return doctor.Quorum{}, errors.Join(err, runErr)
+		}
+		return doctor.Quorum(q), nil
+	}
 }
 
 // grant is the command that gives a fencing device's account its rights.

@@ -90,6 +90,9 @@ join_second() {
 	both device_votes
 }
 site_protected() { site_status node1 | has '"vmid":100.*"state":"started"' && grep -qx 'onboot: 0' "$work"/pve/nodes/*/qemu-server/100.conf; }
+doctor_misses_device() { wait_for 60 "the doctor on $1 misses the QDevice's vote" doctor_says "$1" 'CRITICAL +corosync-device-silent'; }
+doctor_has_device() { wait_for 30 "the doctor on $1 has the QDevice's vote" doctor_says "$1" 'OK +corosync-device-silent'; }
+doctor_says() { { on "$1" hactl doctor --no-fencing --severity ok "$1" || true; } | grep -E "^$2" >/dev/null; } # through the daemon, in its sandbox
 device_votes() { wait_for 30 "corosync on $1 has the QDevice's vote" device_votes_on "$1"; }
 device_votes_on() { on "$1" corosync-quorumtool -s | grep -A10 '^Membership' | grep -E '^ +0 +1 +Qdevice' >/dev/null && on "$1" corosync-quorumtool -s | has 'Total votes: *3'; }
 
@@ -148,9 +151,11 @@ witness_dies() {
 	[ "$before" = "$(both lease_of)" ]
 	both permit_valid
 	both sees_both
+	both doctor_misses_device
 	power_on "$witness"
 	wait_for 60 "the site is healthy" healthy node1
 	wait_for 60 "the QDevice votes again" device_votes_on node1
+	both doctor_has_device
 	unmoved node1 "$pid"
 	[ "$before" = "$(both lease_of)" ]
 }

@@ -20,11 +20,17 @@ var corosync = check{
 		{ID: "corosync-even-votes", Grades: []Severity{Info}, Title: "An even number of corosync votes",
 			Why: "a split in two halves leaves both without quorum: nothing is recovered until they see each other again",
 			Do:  "a QDevice on a witness gives the odd vote (pvecm qdevice setup)"},
+		{ID: "corosync-device-silent", Grades: []Severity{Critical, Warning, OK}, Title: "corosync's quorum device gives no vote",
+			Why: "of two nodes with a device that is silent, the one that is left has no quorum when the other dies: /etc/pve is read-only and its guests cannot be recovered. Nothing else shows it before",
+			Do:  "on the witness: systemctl status corosync-qnetd; on the node: systemctl status corosync-qdevice, corosync-qdevice-tool -s; both speak over TCP port 5403"},
 		{ID: "corosync-token-slow", Grades: []Severity{Info, Warning, OK}, Title: "/etc/pve blocks longer than a lease lasts after a death",
 			Why: "recovery waits for /etc/pve, not for Bascule: a guest's configuration cannot be moved before corosync has formed anew",
 			Do:  "in the totem section of /etc/pve/corosync.conf set token: 1000 and token_coefficient: 0 (raise config_version), where the network is quiet and its round trips are far below that"},
 	},
 	run: func(x *exam) {
+		for _, f := range x.agents() {
+			x.device(f)
+		}
 		for _, f := range x.agents() {
 			if f.Corosync != nil {
 				x.votes(f)
@@ -54,6 +60,22 @@ func (x *exam) votes(f Facts) {
 	if c.Votes%2 == 0 {
 		x.add(Finding{ID: "corosync-even-votes", Severity: Info, Evidence: fmt.Sprintf("%d votes of %d nodes and no quorum device", c.Votes, len(c.Nodes))})
 	}
+}
+
+// device compares what corosync.conf promises with what corosync counts. With more than two nodes the others' votes suffice for one loss.
+func (x *exam) device(f Facts) {
+	if f.Quorum == nil || f.Corosync == nil || f.Corosync.QDevice == "" {
+		return
+	}
+	found := Finding{ID: "corosync-device-silent", Severity: OK, Node: f.Node, Subject: fmt.Sprintf("quorum device of %s", f.Node),
+		Evidence: fmt.Sprintf("%s gives %s: %d of %d are there", f.Corosync.QDevice, plural(max(f.Quorum.Device, 0), "vote"), f.Quorum.Total, f.Quorum.Expected)}
+	if f.Quorum.Device <= 0 {
+		found.Severity = Critical
+		if len(f.Corosync.Nodes) > 2 {
+			found.Severity = Warning
+		}
+	}
+	x.add(found)
 }
 
 func (x *exam) token(f Facts) {

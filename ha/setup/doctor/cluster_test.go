@@ -166,3 +166,11 @@ func seen(n ha.NodeName, change func(*ha.GuestSeen)) func(*Cluster) {
 		})
 	})
 }
+
+// qdevice is a site of so many nodes with a quorum device that votes.
+func qdevice(nodes int) func(*Cluster) {
+	return everywhere(func(f *Facts) {
+		f.Corosync = with(f.Corosync, func(c *Corosync) { c.Nodes, c.Votes, c.QDevice = c.Nodes[:nodes:nodes], nodes, "10.0.0.9" })
+		f.Quorum = &Quorum{Expected: nodes + 1, Total: nodes + 1, Device: 1}
+	})
+}

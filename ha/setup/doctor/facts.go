@@ -30,6 +30,7 @@ type Facts struct {
 	Paths        []Path        `json:"paths,omitempty"`
 	Interface    *Interface    `json:"interface,omitempty"` // that carries the node's member address
 	Corosync     *Corosync     `json:"corosync,omitempty"`
+	Quorum       *Quorum       `json:"quorum,omitempty"` // nil: corosync was not asked
 	Token        *Token        `json:"token,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
 	BootCheck    *BootCheck    `json:"boot_check,omitempty"`
@@ -154,6 +155,13 @@ type Corosync struct {
 	TwoNode     bool          `json:"two_node,omitempty"`
 	QDevice     string        `json:"qdevice,omitempty"` // its host; empty: none
 	Links       [][]string    `json:"links"`             // addresses of each link
+}
+
+// Quorum is what corosync counts on a node now.
+type Quorum struct {
+	Expected int `json:"expected"` // votes
+	Total    int `json:"total"`    // votes that are there
+	Device   int `json:"device"`   // of them the quorum device's; -1: corosync knows none
 }
 
 // Token is what the daemon's Proxmox token may do.

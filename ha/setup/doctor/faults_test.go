@@ -102,6 +102,12 @@ var faults = []struct {
 	{"two nodes and a QDevice", everywhere(func(f *Facts) {
 		f.Corosync = with(f.Corosync, func(c *Corosync) { c.Nodes, c.Votes, c.QDevice = []ha.NodeName{"node1", "node2"}, 2, "10.0.0.9" })
 	}), nil, ""},
+	{"a silent QDevice", all(qdevice(2), edit("node2", func(f *Facts) { f.Quorum = &Quorum{Expected: 3, Total: 2} })),
+		[]string{"critical corosync-device-silent quorum device of node2"}, "10.0.0.9 gives 0 votes: 2 of 3 are there"},
+	{"a QDevice that corosync does not know yet", all(qdevice(2), edit("node2", func(f *Facts) { f.Quorum = &Quorum{Expected: 2, Total: 2, Device: -1} })),
+		[]string{"critical corosync-device-silent quorum device of node2"}, "gives 0 votes"},
+	{"a silent QDevice of three nodes", all(qdevice(3), edit("node1", func(f *Facts) { f.Quorum = &Quorum{Expected: 4, Total: 3} })),
+		[]string{"warning corosync-device-silent quorum device of node1"}, ""},
 	{"two-node mode", everywhere(func(f *Facts) { f.Corosync = with(f.Corosync, func(c *Corosync) { c.TwoNode = true }) }), []string{"critical corosync-two-node-mode cluster"}, ""},
 	{"four nodes", everywhere(func(f *Facts) {
 		f.Corosync = with(f.Corosync, func(c *Corosync) { c.Nodes, c.Votes = append(slices.Clone(c.Nodes), "node4"), 4 })

@@ -22,6 +22,7 @@ type Source struct {
 	Now         func() time.Time // the wall clock; nil: time.Now
 
 	ReadPVE   func(ctx context.Context, name string) ([]byte, error) // a file below /etc/pve
+	Quorum    func(ctx context.Context) (doctor.Quorum, error)       // what corosync counts
 	Guard     func(ctx context.Context) (doctor.Guard, error)
 	Token     func(ctx context.Context) (doctor.Token, error)
 	Inventory func(ctx context.Context) (ha.Inventory, error)
@@ -155,6 +156,9 @@ func (g *Gatherer) probes() []probe {
 	out = append(out, probe{"watchdogs", 3 * time.Second, g.watchdogs}, probe{"pve-guests", time.Second, g.bootCheck}, probe{"SAN disks", 2 * time.Second, g.luns})
 	if s.ReadPVE != nil {
 		out = append(out, probe{"corosync.conf", 5 * time.Second, g.corosync}, probe{"storage.cfg", 5 * time.Second, g.storages})
+	}
+	if s.Quorum != nil {
+		out = append(out, probe{"corosync", 3 * time.Second, noted(s.Quorum, func(f *doctor.Facts, v doctor.Quorum) { f.Quorum = &v })})
 	}
 	if s.Guard != nil {
 		out = append(out, probe{"guard", 2 * time.Second, noted(s.Guard, func(f *doctor.Facts, v doctor.Guard) { f.Guard = &v })})
