@@ -68,7 +68,13 @@ func passCorosyncConf() error {
 	if err := replace(localCorosyncConf, shared); err != nil {
 		return err
 	}
-	return exec.Command("corosync-cfgtool", "-R").Run()
+	for try := 1; ; try++ { // it is for the whole cluster, and fails while another node's is under way, which may still read the old file here
+		err := exec.Command("corosync-cfgtool", "-R").Run()
+		if err == nil || try == 20 {
+			return err
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
 }
 
 // A node's line in the answer of corosync-quorumtool: its id, its votes, its name; the quorum device is node 0.
