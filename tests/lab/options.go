@@ -54,14 +54,14 @@ func (o Options) withDefaults() (Options, error) {
 		return o, err
 	}
 	var err error
-	for _, path := range []*string{&o.Dir, &o.Bin} {
-		if *path, err = filepath.Abs(*path); err != nil {
-			return o, fmt.Errorf("the path %s cannot be made absolute: %w", *path, err)
-		}
-	}
 	if o.Executable == "" {
 		if o.Executable, err = os.Executable(); err != nil {
 			return o, fmt.Errorf("this program's own file is not known: %w", err)
+		}
+	}
+	for _, path := range []*string{&o.Dir, &o.Bin, &o.Executable} { // whoever starts it may be in another directory
+		if *path, err = filepath.Abs(*path); err != nil {
+			return o, fmt.Errorf("the path %s cannot be made absolute: %w", *path, err)
 		}
 	}
 	if o.Daemon == nil {
